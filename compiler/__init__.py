@@ -1,0 +1,1 @@
+"""noema: a compiler for neural networks."""

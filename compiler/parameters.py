@@ -1,0 +1,100 @@
+"""The parameter store: weights by name, outside the IR, read lazily and never changed in place.
+
+A weight is either a region of a file (mapped on first use, never loaded whole) or an array that
+a pass made. Every stage that touches weights shares this one store, so it belongs to none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noema import dtypes
+from noema.dtypes import DType
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One weight: its type, and where its bytes are.
+
+    Attributes:
+        dtype: Element type.
+        shape: Extents.
+        path: File that holds the bytes, or None if `array` does.
+        offset: Byte offset in `path`.
+        array: The values, C-contiguous, if they are in memory.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    path: Path | None = None
+    offset: int = 0
+    array: NDArray[np.generic] | None = field(default=None, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numpy array (4-bit types take a byte per element)."""
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count * self.dtype.numpy.itemsize
+
+    def values(self) -> NDArray[np.generic]:
+        """The weight as a read-only array of `shape`; a mapping of the file where possible."""
+        if self.array is not None:
+            return self.array
+        if self.nbytes == 0 or self.path is None:
+            return np.zeros(self.shape, self.dtype.numpy)
+        return np.memmap(self.path, self.dtype.numpy, "r", self.offset, self.shape)
+
+
+class ParameterStore:
+    """Weights by name. Names are the ONNX initializer names, or derived from them by a pass."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Parameter] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights together."""
+        return sum(p.nbytes for p in self._entries.values())
+
+    def map(
+        self, name: str, dtype: DType, shape: tuple[int, ...], path: Path, offset: int
+    ) -> None:
+        """Adds a weight that lies in a file; the caller has checked that the file is long enough."""
+        self._entries[name] = Parameter(dtype, shape, path, offset)
+
+    def add(self, name: str, array: NDArray[np.generic]) -> None:
+        """Adds, or replaces, a weight that is in memory. The array is frozen, not copied."""
+        dtype = dtypes.from_numpy(array.dtype)
+        if dtype is None:
+            raise ValueError(f"parameter {name!r} has no MLIR element type: {array.dtype}")
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        array.flags.writeable = False
+        self._entries[name] = Parameter(dtype, array.shape, array=array)
+
+    def unique_name(self, stem: str) -> str:
+        """A name starting with `stem` that the store doesn't hold yet."""
+        if stem not in self._entries:
+            return stem
+        number = 1
+        while f"{stem}.{number}" in self._entries:
+            number += 1
+        return f"{stem}.{number}"
