@@ -1,0 +1,429 @@
+"""The `sem` dialect: a network on builtin tensors, op by op, with what each op means.
+
+A named op exists where a pass or a lowering treats it specially; everything else is `sem.onnx`,
+the ONNX node itself. All ops are pure and have value semantics; weights are named, not held.
+The dialect is defined through IRDL, so there is only the generic textual form:
+
+```mlir
+%w = "sem.param"() {parameter = "encoder.weight"} : () -> tensor<768x768xf32>
+%0 = "sem.matmul"(%x, %w) {transpose_lhs = false, transpose_rhs = false}
+       : (tensor<?x128x768xf32>, tensor<768x768xf32>) -> tensor<?x128x768xf32>
+%1 = "sem.activation"(%0) {alpha = 0.0 : f32, beta = 0.0 : f32, kind = "gelu_erf"}
+       : (tensor<?x128x768xf32>) -> tensor<?x128x768xf32>
+```
+
+Element types are those of `noema.dtypes`: signless integers are signed ones, `ui8` is unsigned.
+"""
+
+# No `from __future__ import annotations` here: ext reads the field annotations as objects.
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional
+
+from torch_mlir import ir
+from torch_mlir.dialects import ext
+from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, result
+
+from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
+
+Tensor = ir.RankedTensorType
+MAX_INPUTS = 16
+"""Operand slots of `sem.onnx`; the importer splits wider variadic nodes."""
+MAX_OUTPUTS = 16
+"""Result slots of `sem.onnx`."""
+
+
+def _keep_falsy(self: Any, attr: ir.Attribute | None) -> ir.Attribute | None:
+    # Upstream tests `if attr:`, which drops `false`, `{}` and `[]`.
+    if attr is not None:
+        return attr
+    return self.default_factory() if self.default_factory else None
+
+
+ext.AttributeDef.process_attr = _keep_falsy
+
+
+class DenseArray(ir.Attribute):
+    """Any `array<…>` attribute; the bindings' own classes carry no name for IRDL to check."""
+
+    attr_name = "builtin.dense_array"
+
+
+Bool = ir.IntegerAttr  # `false` is a builtin.integer of type i1; BoolAttr has no name for IRDL
+
+
+class Sem(Dialect, name="sem"):
+    """The dialect object; `context.new_context` loads it."""
+
+
+def _fail(op: Any, message: str) -> bool:
+    op.location.emit_error(f"'{op.name}' op {message}")
+    return False
+
+
+def _type(value: ir.Value) -> ir.RankedTensorType | None:
+    return value.type if isinstance(value.type, Tensor) else None
+
+
+def _dynamic() -> int:
+    return ir.ShapedType.get_dynamic_size()
+
+
+def shape_of(value: ir.Value) -> tuple[int | None, ...]:
+    """Extents of a ranked tensor value, None where dynamic."""
+    return tuple(None if d == _dynamic() else d for d in Tensor(value.type).shape)
+
+
+def _compatible(a: int | None, b: int | None) -> bool:
+    return a is None or b is None or a == b
+
+
+def broadcast_shapes(
+    shapes: Sequence[tuple[int | None, ...]],
+) -> tuple[int | None, ...] | None:
+    """Numpy broadcasting where None is an unknown extent; None if the shapes don't agree."""
+    rank = max((len(s) for s in shapes), default=0)
+    extents: list[int | None] = []
+    for axis in range(-rank, 0):
+        dims = [s[axis] for s in shapes if len(s) >= -axis]
+        known = {d for d in dims if d is not None and d != 1}
+        if len(known) > 1:
+            return None
+        extents.append(known.pop() if known else (None if None in dims else 1))
+    return tuple(extents)
+
+
+def _same_shape(a: tuple[int | None, ...], b: tuple[int | None, ...]) -> bool:
+    return len(a) == len(b) and all(map(_compatible, a, b))
+
+
+def _checked(check: Callable[[Any], str | None]) -> Callable[[Any], bool]:
+    """Turns a check that returns a complaint into a verifier; nothing may escape from one."""
+
+    def verify_invariants(op: Any) -> bool:
+        for value in (*op.operands, *op.results):
+            if _type(value) is None:
+                return _fail(op, f"takes and gives ranked tensors, not {value.type}")
+        try:
+            complaint = check(op)
+        except (KeyError, ValueError, IndexError) as error:
+            complaint = f"is malformed: {error}"
+        return complaint is None or _fail(op, complaint)
+
+    return verify_invariants
+
+
+def _flag(op: Any, name: str) -> bool:
+    return bool(ir.IntegerAttr(op.attributes[name]).value)
+
+
+def _int(op: Any, name: str) -> int:
+    return int(ir.IntegerAttr(op.attributes[name]).value)
+
+
+def _text(op: Any, name: str) -> str:
+    return str(ir.StringAttr(op.attributes[name]).value)
+
+
+def _ints(op: Any, name: str) -> list[int]:
+    return list(ir.DenseI64ArrayAttr(op.attributes[name]))
+
+
+class ConstantOp(Sem.Operation, name="constant", traits=[Pure]):
+    """A small constant held in the IR: `value` is an elements attribute of the result type."""
+
+    res: Result[Tensor]
+    value: Any = attribute(kw_only=True)
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        got, want = op.attributes["value"].type, op.results[0].type
+        return None if got == want else f"value has type {got}, result has type {want}"
+
+
+class ParamOp(Sem.Operation, name="param", traits=[Pure]):
+    """A weight, by its name in the parameter store."""
+
+    res: Result[Tensor]
+    parameter: ir.StringAttr = attribute(kw_only=True)
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        return None if _text(op, "parameter") else "has an empty parameter name"
+
+
+class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
+    """Numpy matrix product of operands of rank ≥ 2: (…, M, K) × (…, K, N) → (…, M, N).
+
+    `transpose_lhs`, `transpose_rhs` swap the last two dimensions of the operand first.
+    """
+
+    lhs: Operand[Tensor]
+    rhs: Operand[Tensor]
+    res: Result[Tensor]
+    transpose_lhs: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
+    transpose_rhs: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        lhs, rhs = shape_of(op.operands[0]), shape_of(op.operands[1])
+        if len(lhs) < 2 or len(rhs) < 2:
+            return "takes operands of rank 2 or more"
+        if _flag(op, "transpose_lhs"):
+            lhs = (*lhs[:-2], lhs[-1], lhs[-2])
+        if _flag(op, "transpose_rhs"):
+            rhs = (*rhs[:-2], rhs[-1], rhs[-2])
+        if not _compatible(lhs[-1], rhs[-2]):
+            return f"contraction extents differ: {lhs[-1]} and {rhs[-2]}"
+        batch = broadcast_shapes([lhs[:-2], rhs[:-2]])
+        if batch is None:
+            return f"batch shapes don't broadcast: {lhs[:-2]} and {rhs[:-2]}"
+        want, got = (*batch, lhs[-2], rhs[-1]), shape_of(op.results[0])
+        return None if _same_shape(want, got) else f"result shape is {got}, expected {want}"
+
+
+class ConvOp(Sem.Operation, name="conv", traits=[Pure]):
+    """Convolution, channels first: x (N, C, spatial…), weight (F, C/groups, kernel…), bias (F).
+
+    `pads` holds the begins of all spatial dimensions, then the ends.
+    """
+
+    x: Operand[Tensor]
+    weight: Operand[Tensor]
+    bias: Optional[Operand[Tensor]] = None
+    res: Result[Tensor] = result(kw_only=True)
+    strides: DenseArray = attribute(kw_only=True)
+    dilations: DenseArray = attribute(kw_only=True)
+    pads: DenseArray = attribute(kw_only=True)
+    groups: ir.IntegerAttr = attribute(kw_only=True)
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        x, w, res = shape_of(op.operands[0]), shape_of(op.operands[1]), shape_of(op.results[0])
+        spatial = len(x) - 2
+        if spatial < 1 or len(w) != len(x) or len(res) != len(x):
+            return f"needs x, weight and result of one rank ≥ 3, has {len(x)}, {len(w)}, {len(res)}"
+        strides, dilations, pads = (_ints(op, n) for n in ("strides", "dilations", "pads"))
+        groups = _int(op, "groups")
+        if (len(strides), len(dilations), len(pads)) != (spatial, spatial, 2 * spatial):
+            return f"has {spatial} spatial dimensions; strides, dilations or pads disagree"
+        if min(strides, default=1) < 1 or min(dilations, default=1) < 1 or groups < 1:
+            return "strides, dilations and groups are at least 1"
+        if x[1] is not None and w[1] is not None and x[1] != w[1] * groups:
+            return f"has {x[1]} input channels; weight and groups take {w[1] * groups}"
+        if w[0] is not None and w[0] % groups:
+            return f"has {w[0]} filters, not a multiple of {groups} groups"
+        want: list[int | None] = [x[0], w[0]]
+        for i in range(spatial):
+            size, kernel = x[2 + i], w[2 + i]
+            if size is None or kernel is None:
+                want.append(None)
+            else:
+                padded = size + pads[i] + pads[spatial + i]
+                want.append((padded - dilations[i] * (kernel - 1) - 1) // strides[i] + 1)
+        return None if _same_shape(tuple(want), res) else f"result shape is {res}, expected {want}"
+
+
+class SoftmaxOp(Sem.Operation, name="softmax", traits=[Pure]):
+    """Softmax over dimension `axis` (≥ 0), or its logarithm if `log`."""
+
+    x: Operand[Tensor]
+    res: Result[Tensor]
+    axis: ir.IntegerAttr = attribute(kw_only=True)
+    log: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        x, res = shape_of(op.operands[0]), shape_of(op.results[0])
+        if not 0 <= _int(op, "axis") < len(x):
+            return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
+        return None if _same_shape(x, res) else f"result shape is {res}, expected {x}"
+
+
+class NormOp(Sem.Operation, name="norm", traits=[Pure]):
+    """Normalisation; `kind` (attrs.NormKind) says over what. scale and bias broadcast onto x.
+
+    layer, rms: over dimensions `axis`…rank-1, scale and bias of the shape of these dimensions.
+    batch: mean and variance given, all of shape (C). instance, group: scale and bias (C).
+    Statistics are computed in f32, or in f64 for f64 operands.
+    """
+
+    x: Operand[Tensor]
+    scale: Optional[Operand[Tensor]] = None
+    bias: Optional[Operand[Tensor]] = None
+    mean: Optional[Operand[Tensor]] = None
+    variance: Optional[Operand[Tensor]] = None
+    res: Result[Tensor] = result(kw_only=True)
+    kind: ir.StringAttr = attribute(kw_only=True)
+    axis: ir.IntegerAttr = attribute(kw_only=True)
+    groups: ir.IntegerAttr = attribute(kw_only=True)
+    epsilon: ir.FloatAttr = attribute(kw_only=True)
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        kind, x, res = _text(op, "kind"), shape_of(op.operands[0]), shape_of(op.results[0])
+        if kind not in {*NormKind}:
+            return f"kind {kind!r} is none of {', '.join(NormKind)}"
+        if not _same_shape(x, res):
+            return f"result shape is {res}, expected {x}"
+        if not 0 <= _int(op, "axis") < max(len(x), 1):
+            return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
+        given = list(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
+        if (kind == NormKind.BATCH) != (given == [1, 1]):
+            return "takes mean and variance if and only if kind is batch"
+        groups = _int(op, "groups")
+        if groups < 1 or (x[1:2] and x[1] is not None and x[1] % groups):
+            return f"has {x[1]} channels, not a multiple of {groups} groups"
+        return None
+
+
+class ActivationOp(Sem.Operation, name="activation", traits=[Pure]):
+    """A pointwise activation function of one operand; `kind` is an attrs.ActivationKind."""
+
+    x: Operand[Tensor]
+    res: Result[Tensor]
+    kind: ir.StringAttr = attribute(kw_only=True)
+    alpha: ir.FloatAttr = attribute(default_factory=lambda: _f32(0.0))
+    beta: ir.FloatAttr = attribute(default_factory=lambda: _f32(0.0))
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        kind = _text(op, "kind")
+        if kind not in {*ActivationKind}:
+            return f"kind {kind!r} is none of {', '.join(ActivationKind)}"
+        x, res = shape_of(op.operands[0]), shape_of(op.results[0])
+        return None if _same_shape(x, res) else f"result shape is {res}, expected {x}"
+
+
+class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
+    """A pointwise operator with numpy broadcasting; `kind` is an attrs.ElementwiseKind."""
+
+    in0: Operand[Tensor]
+    in1: Optional[Operand[Tensor]] = None
+    in2: Optional[Operand[Tensor]] = None
+    res: Result[Tensor] = result(kw_only=True)
+    kind: ir.StringAttr = attribute(kw_only=True)
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        text = _text(op, "kind")
+        if text not in {*ElementwiseKind}:
+            return f"kind {text!r} is none of {', '.join(ElementwiseKind)}"
+        kind = ElementwiseKind(text)
+        if len(op.operands) != kind.arity:
+            return f"{kind} takes {kind.arity} operands, has {len(op.operands)}"
+        want = broadcast_shapes([shape_of(v) for v in op.operands])
+        if want is None:
+            return "operand shapes don't broadcast"
+        res = shape_of(op.results[0])
+        if not _same_shape(want, res):
+            return f"result shape is {res}, expected {want}"
+        element = Tensor(op.results[0].type).element_type
+        if kind.is_predicate:
+            return None if str(element) == "i1" else f"{kind} gives i1, not {element}"
+        if kind is ElementwiseKind.CAST:
+            return None
+        first = 1 if kind is ElementwiseKind.WHERE else 0
+        # ONNX allows an exponent, and a shift, of another type than the base.
+        checked = [op.operands[first]] if kind is ElementwiseKind.POW else list(op.operands)[first:]
+        for value in checked:
+            if Tensor(value.type).element_type != element:
+                return f"operand of {Tensor(value.type).element_type}, result of {element}"
+        return None
+
+
+def _f32(value: float) -> ir.FloatAttr:
+    return ir.FloatAttr.get(ir.F32Type.get(), value)
+
+
+def _onnx_fields() -> dict[str, Any]:
+    # IRDL makes one type constraint of a whole variadic group, so operands of mixed types need a
+    # slot each. That suits ONNX: slot i is input i, and an omitted optional input is an empty slot.
+    annotations: dict[str, Any] = {}
+    fields: dict[str, Any] = {"__annotations__": annotations}
+    for name, kind in (
+        ("op_type", ir.StringAttr),
+        ("domain", ir.StringAttr),
+        ("version", ir.IntegerAttr),
+        ("attrs", ir.DictAttr),
+    ):
+        annotations[name] = kind
+        fields[name] = attribute(kw_only=True)
+    for i in range(MAX_INPUTS):
+        annotations[f"in{i}"] = Optional[Operand[Any]]
+        fields[f"in{i}"] = None
+    for i in range(MAX_OUTPUTS):
+        annotations[f"out{i}"] = Optional[Result[Any]]
+        fields[f"out{i}"] = None
+    return fields
+
+
+def _verify_onnx(op: Any) -> str | None:
+    if not _text(op, "op_type"):
+        return "has an empty op_type"
+    version = _int(op, "version")
+    return None if version >= 1 else f"opset version {version} is not positive"
+
+
+OnnxOp = type(
+    "OnnxOp",
+    (Sem.Operation,),
+    {
+        **_onnx_fields(),
+        "__doc__": """An ONNX node as it stands in the model: `op_type` of `domain` at opset `version`.
+
+    Operand slot i is ONNX input i (`operandSegmentSizes` shows which are present), result slot i
+    is ONNX output i; `attrs` holds the node's attributes by name.
+    """,
+        "verify_invariants": staticmethod(_checked(_verify_onnx)),
+    },
+    name="onnx",
+    traits=[Pure],
+)
+
+
+def build_onnx(
+    op_type: str,
+    inputs: Sequence[ir.Value | None],
+    results: Sequence[ir.Type | None],
+    *,
+    attrs: Mapping[str, ir.Attribute],
+    version: int,
+    domain: str = "",
+    loc: ir.Location | None = None,
+) -> ir.OpView:
+    """Builds a `sem.onnx`; None leaves the slot of an omitted input or output empty."""
+    slots: dict[str, Any] = {f"in{i}": v for i, v in enumerate(inputs)}
+    slots |= {f"out{i}": t for i, t in enumerate(results)}
+    return OnnxOp(
+        **slots,
+        op_type=ir.StringAttr.get(op_type),
+        domain=ir.StringAttr.get(domain),
+        version=ir.IntegerAttr.get(ir.IntegerType.get_signless(64), version),
+        attrs=ir.DictAttr.get(dict(attrs)),
+        loc=loc,
+    )
+
+
+def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value | None]:
+    """Operands (or results) of an op with optional slots, by slot; None where the slot is empty.
+
+    Trailing empty slots are dropped.
+    """
+    present = iter(op.operands if which == "operand" else op.results)
+    name = f"{which}SegmentSizes"
+    if name not in op.attributes:
+        return list(present)
+    sizes = list(ir.DenseI32ArrayAttr(op.attributes[name]))
+    values = [next(present) if size else None for size in sizes]
+    while values and values[-1] is None:
+        values.pop()
+    return values
