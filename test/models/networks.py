@@ -1,0 +1,120 @@
+"""The catalog: every network with its sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .catalog import Network
+from .convnet import (
+    EfficientNetConfig,
+    MobileNetConfig,
+    ResNetConfig,
+    build_efficientnet,
+    build_mobilenet,
+    build_resnet,
+    image_inputs,
+)
+from .encoder import EncoderConfig, build_encoder, encoder_inputs
+from .gpt2 import Gpt2Config, build_gpt2, gpt2_inputs
+
+
+def _dims(**extents: int) -> Mapping[str, int]:
+    return MappingProxyType(extents)
+
+
+def _total(dims: Mapping[str, int]) -> Mapping[str, int]:
+    """Keys seen by a decoder with a cache."""
+    return {"total_sequence": dims["past_sequence"] + dims["sequence"]}
+
+
+_BATCH = _dims(batch=3)
+_TOKENS = _dims(batch=2, sequence=7)
+_CACHED = _dims(batch=2, sequence=3, past_sequence=5)
+
+# Default extents are odd and the batch exceeds one on purpose: nothing may rely on round sizes.
+CATALOG: tuple[Network, ...] = (
+    Network("bert", "encoder", EncoderConfig(), _TOKENS, build_encoder, encoder_inputs),
+    Network("gpt2", "decoder", Gpt2Config(), _TOKENS, build_gpt2, gpt2_inputs),
+    Network(
+        "gpt2-cache", "decoder", Gpt2Config(cache=True), _CACHED, build_gpt2, gpt2_inputs, _total
+    ),
+    Network("resnet-basic", "vision", ResNetConfig(), _BATCH, build_resnet, image_inputs),
+    Network(
+        "resnet-bottleneck",
+        "vision",
+        ResNetConfig(bottleneck=True, widths=(4, 8)),
+        _BATCH,
+        build_resnet,
+        image_inputs,
+    ),
+    Network("mobilenet", "vision", MobileNetConfig(), _BATCH, build_mobilenet, image_inputs),
+    Network(
+        "efficientnet", "vision", EfficientNetConfig(), _BATCH, build_efficientnet, image_inputs
+    ),
+)
+
+_GPT2 = Gpt2Config(layers=12, hidden=768, heads=12, vocab=50257, positions=1024)
+
+REAL: tuple[Network, ...] = (
+    Network(
+        "bert-base",
+        "encoder",
+        EncoderConfig(layers=12, hidden=768, heads=12, mlp=3072, vocab=30522, positions=512),
+        _dims(batch=1, sequence=128),
+        build_encoder,
+        encoder_inputs,
+        real=True,
+    ),
+    Network(
+        "gpt2-prefill",
+        "decoder",
+        _GPT2,
+        _dims(batch=1, sequence=128),
+        build_gpt2,
+        gpt2_inputs,
+        real=True,
+    ),
+    Network(
+        "gpt2-decode",
+        "decoder",
+        Gpt2Config(layers=12, hidden=768, heads=12, vocab=50257, positions=1024, cache=True),
+        _dims(batch=1, sequence=1, past_sequence=512),
+        build_gpt2,
+        gpt2_inputs,
+        _total,
+        real=True,
+    ),
+    Network(
+        "resnet50",
+        "vision",
+        ResNetConfig((3, 4, 6, 3), (64, 128, 256, 512), True, 64, 1000, 224),
+        _dims(batch=1),
+        build_resnet,
+        image_inputs,
+        real=True,
+    ),
+    Network(
+        "mobilenetv2",
+        "vision",
+        MobileNetConfig(
+            (
+                (1, 16, 1, 1),
+                (6, 24, 2, 2),
+                (6, 32, 3, 2),
+                (6, 64, 4, 2),
+                (6, 96, 3, 1),
+                (6, 160, 3, 2),
+                (6, 320, 1, 1),
+            ),
+            stem=32,
+            last=1280,
+            classes=1000,
+            image=224,
+        ),
+        _dims(batch=1),
+        build_mobilenet,
+        image_inputs,
+        real=True,
+    ),
+)
