@@ -1,0 +1,178 @@
+"""Types of values: the ONNX spelling, ours, and inference node by node.
+
+Inference runs one node at a time, in graph order, through onnx's own type and shape inference
+functions. That keeps errors attached to the node, and lets constant folding and symbolic shape
+arithmetic (`symbolic`) feed each other in a single walk instead of a fixpoint over the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import onnx
+from onnx import helper
+from onnx.shape_inference import infer_node_outputs
+
+from noema import dtypes
+from noema.dtypes import DType
+from noema.errors import InvalidModel
+from noema.signature import Dim
+from noema.sizes import checked_size
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """Element type and extents of a tensor value; equal symbols mean equal extents."""
+
+    dtype: DType
+    shape: tuple[Dim, ...]
+
+    @property
+    def is_static(self) -> bool:
+        return all(isinstance(d, int) for d in self.shape)
+
+    def static_shape(self) -> tuple[int, ...] | None:
+        """The shape if no extent is symbolic, else None."""
+        extents = tuple(d for d in self.shape if isinstance(d, int))
+        return extents if len(extents) == len(self.shape) else None
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class SymbolNames:
+    """Fresh names for unknown extents: `?0`, `?1`, …, avoiding those that the model uses."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._next = 0
+
+    def fresh(self) -> str:
+        while (name := f"?{self._next}") in self._taken:
+            self._next += 1
+        self._taken.add(name)
+        return name
+
+
+class UnsupportedType(Exception):
+    """A value that isn't a tensor of a type we know, or whose rank is unknown."""
+
+
+def from_type_proto(
+    proto: onnx.TypeProto, symbols: SymbolNames, *, budget: int, node: str
+) -> ValueType:
+    """Our spelling of an ONNX type; unknown extents get fresh symbols.
+
+    Raises:
+        UnsupportedType: Not a tensor, no such element type here, or unknown rank.
+        InvalidModel: Negative or absurd extents.
+    """
+    kind = proto.WhichOneof("value")
+    if kind != "tensor_type":
+        raise UnsupportedType(f"{(kind or 'untyped').removesuffix('_type')} values")
+    tensor = proto.tensor_type
+    dtype = dtypes.from_onnx(tensor.elem_type)
+    if dtype is None:
+        raise UnsupportedType(f"tensors of {element_name(tensor.elem_type)}")
+    if not tensor.HasField("shape"):
+        raise UnsupportedType("its rank can't be inferred")
+    shape: list[Dim] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            shape.append(dim.dim_value)
+        else:
+            shape.append(dim.dim_param or symbols.fresh())
+    # A symbolic extent counts as one here: the static part alone may already be absurd.
+    checked_size(
+        (d if isinstance(d, int) else 1 for d in shape),
+        dtype.numpy.itemsize,
+        budget,
+        what="a value",
+        node=node,
+    )
+    return ValueType(dtype, tuple(shape))
+
+
+def to_type_proto(value: ValueType) -> onnx.TypeProto:
+    return helper.make_tensor_type_proto(value.dtype.onnx, value.shape)
+
+
+def element_name(elem_type: int) -> str:
+    """Spelling of an ONNX element type, in the way that onnx's type constraints write it."""
+    try:
+        return onnx.TensorProto.DataType.Name(elem_type).lower()
+    except ValueError:
+        return f"unknown element type {elem_type}"
+
+
+def infer_outputs(
+    schema: onnx.defs.OpSchema,
+    node: onnx.NodeProto,
+    input_types: Mapping[str, onnx.TypeProto],
+    input_values: Mapping[str, onnx.TensorProto],
+    opsets: Mapping[str, int],
+    ir_version: int,
+) -> dict[str, onnx.TypeProto]:
+    """Types of the node's outputs as onnx infers them; outputs it can't tell are absent.
+
+    Args:
+        schema: The op's schema for the model's opset.
+        node: The node.
+        input_types: Types of its inputs and of every outer value its subgraphs use.
+        input_values: Values of those inputs that are (small) constants.
+        opsets: Operator set version by domain.
+        ir_version: The model's IR version.
+
+    Raises:
+        InvalidModel: Inference refuses the node.
+    """
+    if not schema.has_type_and_shape_inference_function:
+        return _infer_through_model(node, input_types, input_values, opsets, ir_version)
+    try:
+        return infer_node_outputs(
+            schema,
+            node,
+            dict(input_types),
+            dict(input_values),
+            opset_imports=[helper.make_opsetid(d, v) for d, v in opsets.items()],
+            ir_version=ir_version,
+        )
+    # Native code on outside input: its exceptions have many types and no common base.
+    except Exception as error:
+        raise _refused(error, node) from error
+
+
+def _infer_through_model(
+    node: onnx.NodeProto,
+    input_types: Mapping[str, onnx.TypeProto],
+    input_values: Mapping[str, onnx.TensorProto],
+    opsets: Mapping[str, int],
+    ir_version: int,
+) -> dict[str, onnx.TypeProto]:
+    """As `infer_outputs`, for ops whose types follow only from their function body."""
+    graph = onnx.GraphProto(name="infer")
+    graph.node.append(node)
+    for name, proto in input_types.items():
+        graph.input.append(onnx.ValueInfoProto(name=name, type=proto))
+    for name, tensor in input_values.items():
+        named = onnx.TensorProto()
+        named.CopyFrom(tensor)
+        named.name = name
+        graph.initializer.append(named)
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name)
+    model = onnx.ModelProto(
+        ir_version=ir_version,
+        graph=graph,
+        opset_import=[helper.make_opsetid(d, v) for d, v in opsets.items()],
+    )
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except Exception as error:
+        raise _refused(error, node) from error
+    return {o.name: o.type for o in inferred.graph.output if o.type.WhichOneof("value")}
+
+
+def _refused(error: Exception, node: onnx.NodeProto) -> InvalidModel:
+    reason = " ".join(str(error).split())[:300]
+    return InvalidModel(f"shape inference refuses {node.op_type}: {reason}", node=node.name)
