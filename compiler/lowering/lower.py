@@ -1,0 +1,261 @@
+"""sem → linalg, tensor, arith, math: the whole function, op by op, into a new function.
+
+The new function is built beside the old one, so that nothing is half-converted: every `sem` op is
+read in order, its lowering emits at the end of the new body under the op's own location, and the
+values are kept by the `sem` value they stand for. What no lowering of ours serves goes to
+torch-mlir; what that can't lower either is a gap, and all gaps are reported together.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_mlir import ir
+from torch_mlir.dialects import func
+from torch_mlir.passmanager import PassManager
+
+from noema.dialects.elements import dtype_of, to_array
+from noema.dialects.provenance import node_names
+from noema.errors import Gap, InternalError, UnsupportedModel
+from noema.lowering import emit
+from noema.lowering.longtail import lower_torch_ops, lower_with_torch, opset_attributes
+from noema.lowering.node import Declined, Lowering, Node
+from noema.lowering.table import ONNX, SEM
+from noema.parameters import ParameterStore
+
+PARAMETER_SCOPE = "model"
+"""Scope under which the program asks for its weights."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program below the semantic level.
+
+    Attributes:
+        bytecode: MLIR bytecode: function `main` on signless tensors, in linalg and below.
+        parameters: Names of the weights that it reads, in order of first use.
+    """
+
+    bytecode: bytes
+    parameters: tuple[str, ...]
+
+
+def lower(module: ir.Module, parameters: ParameterStore) -> Lowered:
+    """Lowers a verified sem module.
+
+    Args:
+        module: One function `main` of sem ops; it is consumed.
+        parameters: The weights that `sem.param` names.
+
+    Raises:
+        UnsupportedModel: Lists every op that has no lowering.
+    """
+    with module.context, ir.Location.unknown():
+        lowering = _FunctionLowering(module, parameters)
+        lowering.run()
+        names = tuple(lowering.globals)
+        if lowering.uses_torch:
+            lower_torch_ops(module)
+        PassManager.parse("builtin.module(func.func(canonicalize,cse))").run(module.operation)
+        return Lowered(_bytecode(module), names)
+
+
+def _bytecode(module: ir.Module) -> bytes:
+    buffer = io.BytesIO()
+    module.operation.write_bytecode(buffer)
+    return buffer.getvalue()
+
+
+class _FunctionLowering:
+    """State of lowering one function: lowered values, weights, gaps."""
+
+    def __init__(self, module: ir.Module, parameters: ParameterStore) -> None:
+        self.module = module
+        self.parameters = parameters
+        self.values: dict[ir.Value, ir.Value] = {}
+        self.globals: dict[str, str] = {}
+        self.gaps: list[Gap] = []
+        self.uses_torch = False
+
+    def run(self) -> None:
+        old = next(op for op in self.module.body.operations if op.operation.name == "func.func")
+        block = old.regions[0].blocks[0]
+        arguments = [_signless(a.type) for a in block.arguments]
+        terminator = block.operations[len(block.operations) - 1]
+        results = [_signless(v.type) for v in terminator.operands]
+        with ir.InsertionPoint(self.module.body), old.location:
+            new = func.FuncOp("lowered", (arguments, results))
+        entry = new.add_entry_block()
+        self.values.update(zip(block.arguments, entry.arguments, strict=True))
+        versions = [1]
+        for op in list(block.operations)[:-1]:
+            if op.operation.name == "sem.onnx":
+                versions.append(ir.IntegerAttr(op.attributes["version"]).value)
+            self._lower(op, entry)
+        if self.gaps:
+            raise UnsupportedModel(
+                "the model uses operators that noema cannot compile yet", gaps=self.gaps
+            )
+        with ir.InsertionPoint(entry), terminator.location:
+            returned = [
+                emit.cast_type(self._value(v, entry), t)
+                for v, t in zip(terminator.operands, results, strict=True)
+            ]
+            func.ReturnOp(returned)
+        for name, attribute in opset_attributes(max(versions)).items():
+            new.attributes[name] = attribute
+        old.operation.erase()
+        new.attributes["sym_name"] = ir.StringAttr.get("main")
+
+    def _value(self, value: ir.Value, block: ir.Block) -> ir.Value:
+        """The lowered value; constants and weights are made where they are first used."""
+        found = self.values.get(value)
+        if found is not None:
+            return found
+        owner = value.owner
+        with ir.InsertionPoint.at_block_begin(block), owner.location:
+            if owner.name == "sem.constant":
+                made = emit.constant(to_array(owner.attributes["value"]))
+            elif owner.name == "sem.param":
+                made = self._load(owner)
+            else:
+                raise InternalError(f"{owner.name} was used before it was lowered")
+        self.values[value] = made
+        return made
+
+    def _load(self, param: ir.Operation) -> ir.Value:
+        name = str(ir.StringAttr(param.attributes["parameter"]).value)
+        type_ = _signless(param.results[0].type)
+        symbol = self.globals.get(name)
+        if symbol is None:
+            symbol = f"w{len(self.globals)}_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:80]}"
+            self.globals[name] = symbol
+            text = (
+                f"ml_program.global private @{symbol}("
+                f'#flow.parameter.named<"{PARAMETER_SCOPE}"::{_quoted(name)}> : {type_}) : {type_}'
+            )
+            made = ir.Operation.parse(text)
+            ir.InsertionPoint.at_block_begin(self.module.body).insert(made)
+        return ir.Operation.create(
+            "ml_program.global_load_const",
+            results=[type_],
+            attributes={"global": ir.FlatSymbolRefAttr.get(symbol)},
+        ).result
+
+    def _constant(self, value: ir.Value | None) -> NDArray[np.generic] | None:
+        owner = None if value is None else value.owner
+        if not isinstance(owner, (ir.Operation, ir.OpView)):
+            return None
+        if owner.name == "sem.constant":
+            return to_array(owner.attributes["value"])
+        if owner.name == "sem.param":
+            return self.parameters[str(ir.StringAttr(owner.attributes["parameter"]).value)].values()
+        return None
+
+    def _lower(self, op: ir.OpView, block: ir.Block) -> None:
+        name = op.operation.name
+        if name in ("sem.constant", "sem.param"):
+            return
+        node = Node(
+            op,
+            lambda value: self._value(value, block),
+            lambda slot: self._constant(node.inputs[slot]) if node.has(slot) else None,
+        )
+        reasons: list[str] = []
+        for route in _routes(node):
+            mark = _last(block)
+            try:
+                with ir.InsertionPoint(block), op.location:
+                    made = route(node)
+            except Declined as declined:
+                reasons.append(str(declined))
+                _erase_after(block, mark)
+                continue
+            values = [made] if isinstance(made, ir.Value) else list(made)
+            self._keep(node, values, block)
+            if route is lower_with_torch:
+                self.uses_torch = True
+            return
+        reason = "; ".join(dict.fromkeys(reasons)) or "no lowering"
+        self.gaps.append(Gap(_describe(node), _name(op), reason))
+
+    def _keep(self, node: Node, values: Sequence[ir.Value | None], block: ir.Block) -> None:
+        for slot, result in enumerate(node.results):
+            if result is None:
+                continue
+            value = values[slot] if slot < len(values) else None
+            if value is None:
+                raise InternalError(f"the lowering of {node.kind} made no result {slot}")
+            # The declared type may know more extents than the lowering found, or fewer.
+            refined = _merge(value, result)
+            with ir.InsertionPoint(block), node.op.location:
+                self.values[result] = emit.cast_type(value, refined)
+
+
+def _routes(node: Node) -> list[Lowering]:
+    name = node.op.operation.name
+    if name in SEM:
+        return [SEM[name]]
+    if name != "sem.onnx":
+        raise InternalError(f"no lowering for {name}, and none should be needed")
+    if ir.StringAttr(node.op.attributes["domain"]).value:
+        return [_foreign]
+    own = ONNX.get(node.kind)
+    return [lower_with_torch] if own is None else [own, lower_with_torch]
+
+
+def _foreign(node: Node) -> ir.Value:
+    raise Declined("an operator outside the default ONNX domain")
+
+
+def _describe(node: Node) -> str:
+    if node.op.operation.name != "sem.onnx":
+        kind = node.op.attributes["kind"] if "kind" in node.op.attributes else None
+        text = "" if kind is None else f" {ir.StringAttr(kind).value}"
+        return f"{node.op.operation.name}{text}"
+    domain = str(ir.StringAttr(node.op.attributes["domain"]).value)
+    return f"{domain}.{node.kind}" if domain else node.kind
+
+
+def _name(op: ir.OpView) -> str:
+    return ", ".join(node_names(op)) or "?"
+
+
+def _merge(value: ir.Value, result: ir.Value) -> ir.RankedTensorType:
+    """The value's type with the extents that the sem result's type knows filled in."""
+    declared = ir.RankedTensorType(result.type)
+    element = ir.Type.parse(dtype_of(declared).signless)
+    if emit.element_of(value) != element:
+        raise InternalError(f"lowering gave {value.type} for {result.type}")
+    dynamic = ir.ShapedType.get_dynamic_size()
+    known = emit.shape_of(value)
+    if len(known) != len(declared.shape):
+        raise InternalError(f"lowering gave {value.type} for {result.type}")
+    extents = [
+        d if d is not None else (None if e == dynamic else e)
+        for d, e in zip(known, declared.shape, strict=True)
+    ]
+    return emit.tensor_type(extents, element)
+
+
+def _signless(type_: ir.Type) -> ir.RankedTensorType:
+    tensor = ir.RankedTensorType(type_)
+    return ir.RankedTensorType.get(tensor.shape, ir.Type.parse(dtype_of(tensor).signless))
+
+
+def _quoted(name: str) -> str:
+    return str(ir.StringAttr.get(name))
+
+
+def _last(block: ir.Block) -> int:
+    return len(block.operations)
+
+
+def _erase_after(block: ir.Block, count: int) -> None:
+    for op in reversed(list(block.operations)[count:]):
+        op.operation.erase()
