@@ -2,9 +2,10 @@
 
 ``older`` imitates the tracing exporter: opset 13, scoped node names such as
 ``/encoder/layer.0/attention/self/MatMul``, one Constant node per literal, linear weights
-transposed and renamed ``onnx::MatMul_17``, and every dynamic extent recomputed by Shape and Gather.
-``newest`` imitates the graph-capturing exporter: opset 24, flat node names such as ``node_MatMul_17``
-with the module path in the metadata, literals as initializers, weights under their own names.
+transposed and renamed ``onnx::MatMul_17``, every dynamic extent recomputed by Shape and Gather.
+``newest`` imitates the graph-capturing exporter: opset 24, flat node names such as
+``node_MatMul_17`` with the module path in the metadata, literals as initializers, weights under
+their own names.
 
 A parameter's values depend on the seed and its name alone, never on the order of calls, so that
 both styles of one network hold the same weights.

@@ -13,20 +13,24 @@ from .builder import STYLES, Array, Graph, Style
 
 
 class GraphBuilder(Protocol):
-    """Writes a network of sizes ``config`` into ``g``."""
+    """Writes a network into a graph."""
 
-    def __call__(self, g: Graph, config: Any, /) -> None: ...
+    def __call__(self, g: Graph, config: Any, /) -> None:
+        """Writes the network of sizes ``config`` into ``g``."""
+        ...
 
 
 class FeedBuilder(Protocol):
-    """Random inputs of a network of sizes ``config`` whose symbolic dimensions are ``dims``."""
+    """Draws the inputs of a network."""
 
     def __call__(
         self, rng: np.random.Generator, config: Any, dims: Mapping[str, int], /
-    ) -> dict[str, Array]: ...
+    ) -> dict[str, Array]:
+        """Inputs for the sizes ``config`` and the symbolic dimensions ``dims``."""
+        ...
 
 
-def _no_derived(dims: Mapping[str, int]) -> Mapping[str, int]:
+def _no_derived(config: Any, dims: Mapping[str, int]) -> Mapping[str, int]:
     return {}
 
 
@@ -41,7 +45,7 @@ class Network:
         dims: The symbolic dimensions, and the extents that `inputs` and static builds give them.
         graph: Writes the graph.
         feeds: Draws inputs.
-        derived: Symbolic dimensions that follow from ``dims``.
+        derived: Symbolic dimensions that follow from the sizes and ``dims``.
         smallest: Least extents for which the network is defined, where not 1.
         styles: Exporter styles available.
         real: A network of the size in use in the world; too large for unit tests.
@@ -53,7 +57,7 @@ class Network:
     dims: Mapping[str, int]
     graph: GraphBuilder
     feeds: FeedBuilder
-    derived: Callable[[Mapping[str, int]], Mapping[str, int]] = _no_derived
+    derived: Callable[[Any, Mapping[str, int]], Mapping[str, int]] = _no_derived
     smallest: Mapping[str, int] = field(default_factory=dict[str, int])
     styles: tuple[Style, ...] = STYLES
     real: bool = False
@@ -108,4 +112,4 @@ class Network:
             raise ValueError(f"{self.name} has no size {', '.join(unknown)}; it has {choices}")
         config = replace(self.config, **{k: v for k, v in size.items() if k in known})
         dims = {name: int(size.get(name, extent)) for name, extent in self.dims.items()}
-        return config, {**dims, **self.derived(dims)}
+        return config, {**dims, **self.derived(config, dims)}

@@ -122,7 +122,7 @@ def _global_average(g: Graph, x: str) -> str:
 
 
 def build_resnet(g: Graph, c: ResNetConfig) -> None:
-    """image [N, 3, size, size] -> logits [N, classes]."""
+    """Image [N, 3, size, size] -> logits [N, classes]."""
     x = _image(g, c.image)
     x = conv_bn(g, "conv1", "bn1", x, 3, c.stem, kernel=7, stride=2)
     x = _relu(g, "relu", x)
@@ -163,7 +163,7 @@ def _join(g: Graph, x: str, y: str, n_in: int, n_out: int, stride: int) -> str:
 
 
 def build_mobilenet(g: Graph, c: MobileNetConfig) -> None:
-    """image [N, 3, size, size] -> logits [N, classes]."""
+    """Image [N, 3, size, size] -> logits [N, classes]."""
     x = _image(g, c.image)
     with g.scope("features", "features.0"):
         x = _relu6(g, conv_bn(g, "0", "1", x, 3, c.stem, kernel=3, stride=2))
@@ -192,7 +192,7 @@ def _inverted_residual(g: Graph, x: str, n_in: int, n_out: int, expansion: int, 
 
 
 def build_efficientnet(g: Graph, c: EfficientNetConfig) -> None:
-    """image [N, 3, size, size] -> logits [N, classes]; squeeze-and-excite, swish."""
+    """Image [N, 3, size, size] -> logits [N, classes]; squeeze-and-excite, swish."""
     x = _image(g, c.image)
     x = swish(g, "act", conv_bn(g, "conv_stem", "bn1", x, 3, c.stem, kernel=3, stride=2))
     channels = c.stem

@@ -34,7 +34,10 @@ class EncoderConfig:
 
 
 def build_encoder(g: Graph, c: EncoderConfig) -> None:
-    """Token ids, mask and token types [B, S] -> last_hidden_state [B, S, H], pooler_output [B, H]."""
+    """Writes the graph.
+
+    Token ids, mask and token types [B, S] -> last_hidden_state [B, S, H], pooler_output [B, H].
+    """
     ids = g.input("input_ids", np.int64, ("batch", "sequence"))
     mask = g.input("attention_mask", np.int64, ("batch", "sequence"))
     types = g.input("token_type_ids", np.int64, ("batch", "sequence"))

@@ -39,6 +39,8 @@ def build_gpt2(g: Graph, c: Gpt2Config) -> None:
     """
     ids = g.input("input_ids", np.int64, ("batch", "sequence"))
     mask, past = "", []
+    # Small embeddings, so that the logits, their products with normalized tokens, stay O(1).
+    std = 1 / math.sqrt(c.hidden)
     if c.cache:
         mask = g.input("attention_mask", np.int64, ("batch", "total_sequence"))
         past = past_inputs(g, c.layers, c.heads, c.hidden // c.heads)
@@ -47,8 +49,10 @@ def build_gpt2(g: Graph, c: Gpt2Config) -> None:
         before: Extent = g.extent(past[0][0], 2, "past_sequence") if c.cache else 0
         keys = g.add_extents(before, queries) if c.cache else queries
         positions = g.op("Range", g.scalar(before), g.scalar(keys), g.literal(1))
-        places = embedding(g, "wpe", g.unsqueeze(positions, 0), c.positions, c.hidden, std=0.3)
-        x = g.op("Add", embedding(g, "wte", ids, c.vocab, c.hidden), places)
+        places = embedding(
+            g, "wpe", g.unsqueeze(positions, 0), c.positions, c.hidden, std=0.3 * std
+        )
+        x = g.op("Add", embedding(g, "wte", ids, c.vocab, c.hidden, std=std), places)
         visible = _visible(g, c, mask, before, keys)
         present: list[tuple[str, str]] = []
         for index in range(c.layers):
@@ -57,14 +61,13 @@ def build_gpt2(g: Graph, c: Gpt2Config) -> None:
                 x = _block(g, c, x, visible, cached, present)
         x = layer_norm(g, "ln_f", x, c.hidden)
     # The output embedding is the input embedding; the tracing exporter stores it a second time.
-    std = 1 / math.sqrt(c.hidden)
     with g.scope("transformer", "wte"):
         if g.older:
-            head = g.folded("MatMul", g.draw("weight", (c.vocab, c.hidden), std=1.0).T)
+            head = g.folded("MatMul", g.draw("weight", (c.vocab, c.hidden), std=std).T)
         else:
-            head = g.transpose(g.parameter("weight", (c.vocab, c.hidden), std=1.0), 1, 0)
+            head = g.transpose(g.parameter("weight", (c.vocab, c.hidden), std=std), 1, 0)
     with g.scope("lm_head"):
-        logits = g.op("Mul", g.op("MatMul", x, head), g.literal(std))
+        logits = g.op("MatMul", x, head)
     g.output(logits, "logits", np.float32, ("batch", "sequence", c.vocab))
     if c.cache:
         present_outputs(g, present, c.heads, c.hidden // c.heads)
@@ -185,7 +188,10 @@ def gpt2_inputs(
 def cache_inputs(
     rng: np.random.Generator, dims: Mapping[str, int], layers: int, heads: int, width: int
 ) -> dict[str, Array]:
-    """attention_mask [B, P + S], left-padded within the cache, and past_key_values.N.{key,value}."""
+    """Random past_key_values.N.key and .value, and attention_mask [B, P + S].
+
+    The mask pads on the left, within the cache.
+    """
     batch, sequence, past = dims["batch"], dims["sequence"], dims["past_sequence"]
     padding = rng.integers(0, past // 2 + 1, (batch, 1))
     mask = (np.arange(past + sequence)[None] >= padding).astype(np.int64)

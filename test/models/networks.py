@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .audio import AudioConfig, audio_inputs, build_audio, frames
 from .catalog import Network
+from .clip import ClipConfig, build_clip, clip_inputs
 from .convnet import (
     EfficientNetConfig,
     MobileNetConfig,
@@ -17,13 +19,18 @@ from .convnet import (
 )
 from .encoder import EncoderConfig, build_encoder, encoder_inputs
 from .gpt2 import Gpt2Config, build_gpt2, gpt2_inputs
+from .llama import LlamaConfig, build_llama, llama_inputs
+from .recommender import DlrmConfig, build_dlrm, dlrm_inputs
+from .tagger import TaggerConfig, build_tagger, tagger_inputs
+from .unet import UnetConfig, build_unet, unet_inputs
+from .vit import VitConfig, build_vit, vit_inputs
 
 
 def _dims(**extents: int) -> Mapping[str, int]:
     return MappingProxyType(extents)
 
 
-def _total(dims: Mapping[str, int]) -> Mapping[str, int]:
+def _total(config: object, dims: Mapping[str, int]) -> Mapping[str, int]:
     """Keys seen by a decoder with a cache."""
     return {"total_sequence": dims["past_sequence"] + dims["sequence"]}
 
@@ -39,6 +46,17 @@ CATALOG: tuple[Network, ...] = (
     Network(
         "gpt2-cache", "decoder", Gpt2Config(cache=True), _CACHED, build_gpt2, gpt2_inputs, _total
     ),
+    Network("llama", "decoder", LlamaConfig(), _TOKENS, build_llama, llama_inputs),
+    Network(
+        "llama-cache",
+        "decoder",
+        LlamaConfig(cache=True),
+        _CACHED,
+        build_llama,
+        llama_inputs,
+        _total,
+    ),
+    Network("vit", "vision", VitConfig(), _BATCH, build_vit, vit_inputs),
     Network("resnet-basic", "vision", ResNetConfig(), _BATCH, build_resnet, image_inputs),
     Network(
         "resnet-bottleneck",
@@ -51,6 +69,35 @@ CATALOG: tuple[Network, ...] = (
     Network("mobilenet", "vision", MobileNetConfig(), _BATCH, build_mobilenet, image_inputs),
     Network(
         "efficientnet", "vision", EfficientNetConfig(), _BATCH, build_efficientnet, image_inputs
+    ),
+    Network("unet", "vision", UnetConfig(), _BATCH, build_unet, unet_inputs),
+    Network("dlrm", "recommender", DlrmConfig(), _dims(batch=5), build_dlrm, dlrm_inputs),
+    Network("lstm-tagger", "recurrent", TaggerConfig(), _TOKENS, build_tagger, tagger_inputs),
+    Network(
+        "gru-tagger",
+        "recurrent",
+        TaggerConfig(cell="GRU", bidirectional=False),
+        _TOKENS,
+        build_tagger,
+        tagger_inputs,
+    ),
+    Network(
+        "clip",
+        "multimodal",
+        ClipConfig(),
+        _dims(texts=3, sequence=7, images=2),
+        build_clip,
+        clip_inputs,
+    ),
+    Network(
+        "audio",
+        "audio",
+        AudioConfig(),
+        _dims(batch=2, samples=97),
+        build_audio,
+        audio_inputs,
+        frames,
+        {"samples": 45},
     ),
 )
 
@@ -83,6 +130,15 @@ REAL: tuple[Network, ...] = (
         build_gpt2,
         gpt2_inputs,
         _total,
+        real=True,
+    ),
+    Network(
+        "vit-b16",
+        "vision",
+        VitConfig(12, 768, 12, 3072, 16, 224, 1000),
+        _dims(batch=1),
+        build_vit,
+        vit_inputs,
         real=True,
     ),
     Network(
