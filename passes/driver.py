@@ -1,0 +1,286 @@
+"""Runs a pipeline of passes over a module, checks the IR after each, and reports what each did.
+
+Python passes run in a loop of our own, MLIR's through its pass manager; both are verified the
+same way, so that a broken pass is named at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch_mlir import ir
+from torch_mlir.passmanager import PassManager
+
+from noema.dialects.provenance import locations, ops_without_provenance
+from noema.errors import InvalidIR, InvalidOption, NoemaError, printable
+from noema.passes.base import Pass, PassContext, PassResult
+from noema.passes.options import spec_of
+from noema.passes.pipeline_spec import NestedSpec, PassSpec, Pipeline, parse_pipeline
+from noema.passes.registry import MlirPass, resolve, unknown_pass
+
+_LISTED_OPS = 5
+_NOTE_WIDTH = 200
+_ELIDE_ELEMENTS = 16
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did.
+
+    Attributes:
+        spec: The pass as written in a pipeline.
+        seconds: Wall time of the pass itself, without the checks after it.
+        ops_before: Operations in the module before, those in nested regions included.
+        ops_after: The same, after.
+        modified: Whether the module changed. For one of MLIR's passes this compares the printed
+            IR, where constants of more than 16 elements are elided.
+        statistics: What the pass counted.
+    """
+
+    spec: str
+    seconds: float
+    ops_before: int
+    ops_after: int
+    modified: bool
+    statistics: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PipelineReport:
+    """What a pipeline did, pass by pass."""
+
+    passes: tuple[PassRecord, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all passes."""
+        return sum(p.seconds for p in self.passes)
+
+    @property
+    def modified(self) -> bool:
+        return any(p.modified for p in self.passes)
+
+    def to_json(self) -> list[dict[str, object]]:
+        return [dict(vars(p)) for p in self.passes]
+
+    def __str__(self) -> str:
+        rows = [("pass", "ms", "ops", "")]
+        for p in self.passes:
+            counts = ", ".join(f"{k} {v}" for k, v in sorted(p.statistics.items()))
+            ops = f"{p.ops_before} -> {p.ops_after}"
+            rows.append((p.spec, f"{p.seconds * 1e3:.2f}", ops, counts or _change(p)))
+        rows.append(("total", f"{self.seconds * 1e3:.2f}", "", ""))
+        widths = [max(len(r[i]) for r in rows) for i in range(3)]
+        lines = [
+            f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows
+        ]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def _change(record: PassRecord) -> str:
+    return "" if record.modified else "no change"
+
+
+def run_pipeline(
+    module: ir.Module,
+    pipeline: str | Pipeline,
+    context: PassContext,
+    *,
+    verify: bool = True,
+    dump_ir: Path | None = None,
+    on_pass: Callable[[PassRecord], None] | None = None,
+) -> PipelineReport:
+    """Runs the passes in order, in place.
+
+    Args:
+        module: Rewritten in place; after a failure its contents are unspecified.
+        pipeline: As parsed, or as text (see `noema.passes.pipeline_spec`).
+        context: What the passes may use besides the module.
+        verify: Check before the first pass and after each that the module verifies, and that no
+            op has lost its provenance which had one before.
+        dump_ir: Folder, made if need be, that gets `00-import.mlir`, then a file per pass such as
+            `01-raise.mlir`; all with locations, and readable by `noema opt`. What a failed pass
+            left behind ends in `.failed.mlir` (in generic form, since it may not verify).
+        on_pass: Called after each pass.
+
+    Raises:
+        InvalidOption: The pipeline names an unknown pass or option; nothing has run then.
+        InvalidIR: The module doesn't verify, or a pass failed, broke the IR or dropped
+            provenance; the message names the pass.
+    """
+    if isinstance(pipeline, str):
+        pipeline = parse_pipeline(pipeline)
+    with module.context, ir.Location.unknown():
+        steps = [_step(p) for p in resolve(pipeline)]
+        dump = _Dump(dump_ir)
+        if verify:
+            _verify(module, "the module", provenance=False)
+        checks_provenance = verify and not ops_without_provenance(module)
+        dump.write(module, "import")
+        records: list[PassRecord] = []
+        for step in steps:
+            before = _count(module)
+            try:
+                start = time.perf_counter()
+                result = step.run(module, context)
+                seconds = time.perf_counter() - start
+                if verify:
+                    _verify(module, f"pass {step.spec}", provenance=checks_provenance)
+            except Exception as error:
+                dump.write(module, f"{step.name}.failed", generic=True)
+                if isinstance(error, ir.MLIRError):
+                    raise _failure(f"pass {step.spec} failed", error) from error
+                if not isinstance(error, NoemaError):
+                    error.add_note(f"while running pass {step.spec}")
+                raise
+            dump.write(module, step.name)
+            record = PassRecord(
+                spec=str(step.spec),
+                seconds=seconds,
+                ops_before=before,
+                ops_after=_count(module),
+                modified=result.modified,
+                statistics=dict(result.statistics),
+            )
+            records.append(record)
+            if on_pass is not None:
+                on_pass(record)
+    return PipelineReport(tuple(records))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A pass made ready to run."""
+
+    name: str
+    spec: PassSpec | NestedSpec
+    run: Callable[[ir.Module, PassContext], PassResult]
+
+
+def _step(item: Pass | MlirPass) -> _Step:
+    if isinstance(item, MlirPass):
+        return _mlir_step(item)
+    instance = item
+
+    def run(module: ir.Module, context: PassContext) -> PassResult:
+        result = instance.run(module, context)
+        return result if isinstance(result, PassResult) else PassResult(result)
+
+    return _Step(instance.name, spec_of(instance), run)
+
+
+def _mlir_step(item: MlirPass) -> _Step:
+    manager = PassManager("builtin.module")
+    try:
+        manager.add(item.text)
+    except ValueError as error:
+        raise _refused(item.spec, str(error)) from error
+    # The driver verifies after each step, and says which step it was.
+    manager.enable_verifier(False)
+
+    def run(module: ir.Module, context: PassContext) -> PassResult:
+        before = _elided(module)
+        manager.run(module.operation)
+        return PassResult(_elided(module) != before)
+
+    return _Step(str(item.spec).partition("{")[0], item.spec, run)
+
+
+def _refused(spec: PassSpec | NestedSpec, message: str) -> InvalidOption:
+    missing = re.search(r"'([^']*)' does not refer to a registered pass", message)
+    if missing:
+        return unknown_pass(missing[1])
+    nest = re.search(r"restricted to '([^']*)'", message)
+    remedy = f"write {nest[1]}({spec})" if nest else None
+    return InvalidOption(f"MLIR refuses {spec}: {' '.join(message.split())}", remedy=remedy)
+
+
+def _elided(module: ir.Module) -> str:
+    text = module.operation.get_asm(large_elements_limit=_ELIDE_ELEMENTS, assume_verified=True)
+    assert isinstance(text, str)
+    return text
+
+
+def _count(module: ir.Module) -> int:
+    count = 0
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        nonlocal count
+        count += 1
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(visit)
+    return count - 1  # not the module itself
+
+
+def _verify(module: ir.Module, culprit: str, *, provenance: bool) -> None:
+    try:
+        module.operation.verify()
+    except ir.MLIRError as error:
+        raise _failure(f"{culprit} does not verify", error) from error
+    lost = ops_without_provenance(module) if provenance else []
+    if lost:
+        listed = ", ".join(op.name for op in lost[:_LISTED_OPS])
+        more = f" and {len(lost) - _LISTED_OPS} more" if len(lost) > _LISTED_OPS else ""
+        raise InvalidIR(
+            f"{culprit} made ops without an ONNX node: {listed}{more}",
+            remedy="build them at the location of the op they replace, or at fused_location(ops)",
+        )
+
+
+def _failure(what: str, error: ir.MLIRError) -> InvalidIR:
+    return InvalidIR("\n".join([f"{what}:", *diagnostic_lines(error)]))
+
+
+def diagnostic_lines(error: ir.MLIRError) -> list[str]:
+    """MLIR's diagnostics as indented lines, each with its location."""
+    lines: list[str] = []
+    for diagnostic in error.error_diagnostics:
+        lines.append(f"  {describe_location(diagnostic.location)}: {diagnostic.message}")
+        lines += [
+            f"    {describe_location(n.location)}: note: {_first_line(n.message)}"
+            for n in diagnostic.notes
+        ]
+    return lines or [f"  {error}"]
+
+
+def _first_line(message: str) -> str:
+    # MLIR likes to attach the whole operation, which may be the whole network.
+    line = message.strip().partition("\n")[0]
+    return line if len(line) <= _NOTE_WIDTH else f"{line[:_NOTE_WIDTH]}…"
+
+
+def describe_location(location: ir.Location) -> str:
+    """A location as a reader expects it: `file:line:column`, or the ONNX node names."""
+    names: list[str] = []
+    for part in locations(location):
+        if isinstance(part, ir.FileLineColLoc):
+            return f"{part.filename}:{part.start_line}:{part.start_col}"
+        if isinstance(part, ir.NameLoc):
+            names.append(printable(part.name_str))
+    return f"node {', '.join(names)}" if names else "unknown location"
+
+
+class _Dump:
+    """Numbered IR files in a folder, or nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._number = 0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, module: ir.Module, name: str, *, generic: bool = False) -> None:
+        if self._folder is None:
+            return
+        text = module.operation.get_asm(
+            enable_debug_info=True, print_generic_op_form=generic, assume_verified=generic
+        )
+        assert isinstance(text, str)
+        stem = re.sub(r"[^\w.-]+", "-", name).strip("-")
+        (self._folder / f"{self._number:02d}-{stem}.mlir").write_text(text, encoding="utf-8")
+        self._number += 1

@@ -1,0 +1,1 @@
+"""Rewrites by topic: each module holds small classes, each one rewrite."""
