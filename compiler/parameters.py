@@ -81,6 +81,10 @@ class ParameterStore:
         """Adds a weight that lies in a file; the caller has checked that the file is long enough."""
         self._entries[name] = Parameter(dtype, shape, path, offset)
 
+    def put(self, name: str, parameter: Parameter) -> None:
+        """Adds, or replaces, a weight as another store holds it; nothing is read."""
+        self._entries[name] = parameter
+
     def add(self, name: str, array: NDArray[np.generic]) -> None:
         """Adds, or replaces, a weight that is in memory. The array is frozen, not copied."""
         dtype = dtypes.from_numpy(array.dtype)

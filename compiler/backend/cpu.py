@@ -1,0 +1,32 @@
+"""CPU targets: IREE's LLVM code generation for this machine or for a portable x86-64 level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+STACK_BYTES = 1 << 20
+"""Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions."""
+
+
+def flags(arch: str) -> Sequence[str]:
+    """IREE flags for a CPU architecture.
+
+    Args:
+        arch: `host`, or an x86-64 level such as `x86-64-v3`.
+    """
+    cpu = (
+        ["--iree-llvmcpu-target-cpu=host"]
+        if arch == "host"
+        else [
+            "--iree-llvmcpu-target-triple=x86_64-unknown-linux-gnu",
+            f"--iree-llvmcpu-target-cpu={arch}",
+        ]
+    )
+    return [
+        "--iree-hal-target-device=local",
+        "--iree-hal-local-target-device-backends=llvm-cpu",
+        *cpu,
+        "--iree-opt-level=O2",
+        "--iree-opt-data-tiling",
+        f"--iree-llvmcpu-stack-allocation-limit={STACK_BYTES}",
+    ]

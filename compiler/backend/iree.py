@@ -1,0 +1,79 @@
+"""IREE's compiler, in process: MLIR bytecode and flags in, a VM FlatBuffer or diagnostics out.
+
+The compiler can crash on programs it doesn't expect: call this from the compile process only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from iree.compiler import api
+from iree.compiler.api import ctypes_dl
+
+from noema.errors import CompileFailed
+
+_CALLBACK = ctypes.CFUNCTYPE(
+    None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
+)
+_SEVERITY = {0: "note", 1: "warning", 2: "error", 3: "remark"}
+_NAME = re.compile(r'loc\([^"]*"((?:[^"\\]|\\.)*)"')
+
+
+def generate(bytecode: bytes, flags: Sequence[str]) -> bytes:
+    """Compiles a module to a VM FlatBuffer.
+
+    Args:
+        bytecode: MLIR bytecode (or text) in linalg and below.
+        flags: IREE compiler flags.
+
+    Raises:
+        CompileFailed: With IREE's diagnostics and, where one names it, the ONNX node.
+    """
+    messages: list[str] = []
+
+    def collect(severity: int, text: int, size: int, _data: int) -> None:
+        message = ctypes.string_at(text, size).decode("utf-8", "replace")
+        messages.append(f"{_SEVERITY.get(severity, 'note')}: {message}")
+
+    callback = _CALLBACK(collect)
+    library: Any = ctypes_dl._dylib  # the bindings wrap everything but this callback
+    enable = library.ireeCompilerInvocationEnableCallbackDiagnostics
+    enable.argtypes = [ctypes.c_void_p, ctypes.c_int, _CALLBACK, ctypes.c_void_p]
+    enable.restype = None
+    session = api.Session()
+    try:
+        session.set_flags(*flags)
+        invocation = session.invocation()
+        enable(invocation._inv_p, 0, callback, None)
+        source = api.Source.wrap_buffer(session, bytecode)
+        if not (invocation.parse_source(source) and invocation.execute()):
+            raise _failure(messages)
+        output = api.Output.open_membuffer()
+        try:
+            invocation.output_vm_bytecode(output)
+            return bytes(output.map_memory())
+        finally:
+            output.close()
+    finally:
+        session.close()
+
+
+def _failure(messages: Sequence[str]) -> CompileFailed:
+    errors = [m for m in messages if m.startswith("error")] or list(messages)
+    found = next((m for m in map(_NAME.search, errors) if m), None)
+    node = found.group(1) if found else None
+    return CompileFailed(
+        "code generation refused the program",
+        diagnostics=[_headline(m) for m in errors[:8]],
+        node=node,
+        remedy="this is a limit of the code generator: please report it with the model",
+    )
+
+
+def _headline(text: str, limit: int = 300) -> str:
+    # What follows the first line is the IR of the op, of any length.
+    line = text.splitlines()[0]
+    return line if len(line) <= limit else f"{line[:limit]} …"

@@ -1,0 +1,162 @@
+"""The stages joined: ONNX file → sem → linalg → program → artifact. Nothing else joins them.
+
+Each stage is a function that can be called alone; `compile_onnx` calls them in order, in this
+process. `noema.api` runs it all in a child process with limits, which is what users get.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noema.artifact import write
+from noema.backend.base import generate_program
+from noema.dialects.context import new_context
+from noema.dialects.opset import EXPANDED
+from noema.frontend.importer import import_model
+from noema.frontend.onnx import OnnxModel, read_model
+from noema.lowering.lower import Lowered, lower
+from noema.options import CompileOptions, Target
+from noema.parameters import ParameterStore
+from noema.passes.base import PassContext
+from noema.passes.driver import PipelineReport, run_pipeline
+from noema.passes.registry import default_pipeline
+from noema.progress import JSON, Progress, ProgressCallback, no_progress
+from noema.runtime.cpu import requirements_of
+from noema.signature import Signature
+from noema.versions import versions
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A program and everything an artifact says about it.
+
+    Attributes:
+        program: VM FlatBuffer.
+        signature: Inputs and outputs.
+        parameters: The weights that the program reads, and only those.
+        target: What it was compiled for.
+        passes: What each pass did.
+        seconds: Wall time by stage.
+    """
+
+    program: bytes
+    signature: Signature
+    parameters: ParameterStore
+    target: Target
+    passes: PipelineReport
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def report(self) -> dict[str, object]:
+        """What `report.json` of the artifact says."""
+        return {"seconds": dict(self.seconds), "passes": self.passes.to_json()}
+
+
+class _Stages:
+    """Tells the progress of a compile, and times it, stage by stage."""
+
+    def __init__(self, progress: ProgressCallback) -> None:
+        self._progress = progress
+        self._current: str | None = None
+        self._start = 0.0
+        self.seconds: dict[str, float] = {}
+
+    def enter(self, stage: str, fraction: float) -> None:
+        self.finish()
+        self._current, self._start = stage, time.perf_counter()
+        self._progress(Progress(stage, fraction))
+
+    def finish(self) -> None:
+        if self._current is not None:
+            self.seconds[self._current] = time.perf_counter() - self._start
+        self._current = None
+
+
+def compile_onnx(
+    model: OnnxModel,
+    options: CompileOptions,
+    *,
+    dump_ir: Path | None = None,
+    progress: ProgressCallback = no_progress,
+) -> CompiledModel:
+    """Compiles a model in this process.
+
+    Args:
+        model: As `read_model` gives it (with `expand=EXPANDED`).
+        options: What to compile it for.
+        dump_ir: Folder that gets the IR after each pass.
+        progress: Told each stage as it starts.
+
+    Raises:
+        UnsupportedModel: Lists what can't be compiled.
+        CompileFailed: The code generator refused the program.
+    """
+    stages = _Stages(progress)
+    stages.enter("import", 0.05)
+    module = import_model(model, new_context())
+    stages.enter("passes", 0.1)
+    passes = run_pipeline(
+        module,
+        options.passes or default_pipeline(),
+        PassContext(parameters=model.parameters),
+        dump_ir=dump_ir,
+    )
+    stages.enter("lower", 0.2)
+    lowered = lower(module, model.parameters)
+    stages.enter("codegen", 0.3)
+    program = generate_program(lowered.bytecode, options.target)
+    stages.finish()
+    return CompiledModel(
+        program=program,
+        signature=Signature(model.inputs, model.outputs),
+        parameters=_used(model.parameters, lowered),
+        target=options.target,
+        passes=passes,
+        seconds=stages.seconds,
+    )
+
+
+def _used(parameters: ParameterStore, lowered: Lowered) -> ParameterStore:
+    used = ParameterStore()
+    for name in lowered.parameters:
+        used.put(name, parameters[name])
+    return used
+
+
+def save(compiled: CompiledModel, path: Path) -> None:
+    """Writes the artifact."""
+    write(
+        path,
+        program=compiled.program,
+        signature=compiled.signature,
+        target=compiled.target,
+        parameters=compiled.parameters,
+        requirements=requirements_of(compiled.target),
+        versions=versions(),
+        report=compiled.report(),
+    )
+
+
+def compile_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[str, object]:
+    """The compile process's job: request {model, output, options, dump_ir} → {files, seconds}."""
+    options = request["options"]
+    assert isinstance(options, Mapping)
+    parsed = CompileOptions.from_json(options)
+    progress(Progress("read", 0.0))
+    start = time.perf_counter()
+    model = read_model(Path(str(request["model"])), shapes=parsed.shapes, expand=EXPANDED)
+    read = time.perf_counter() - start
+    dump = request.get("dump_ir")
+    compiled = compile_onnx(
+        model, parsed, dump_ir=None if dump is None else Path(str(dump)), progress=progress
+    )
+    progress(Progress("write", 0.9))
+    save(compiled, Path(str(request["output"])))
+    return {
+        "files": [str(f) for f in model.files],
+        "seconds": {"read": read, **compiled.seconds},
+        "parameters": compiled.parameters.nbytes,
+    }
+
