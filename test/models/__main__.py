@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error.args[0]))
     large = model.ByteSize() > _LARGEST_FILE
     location = f"{parsed.output.name}.data" if large else None
-    onnx.save_model(model, parsed.output, save_as_external_data=large, location=location)
+    path = str(parsed.output)
+    onnx.save_model(model, path, save_as_external_data=large, location=location)  # pyright: ignore[reportUnknownMemberType] (PathLike without its parameter)
     return 0
 
 

@@ -14,7 +14,7 @@ both styles of one network hold the same weights.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
@@ -76,7 +76,7 @@ class Graph:
         return self.style == "older"
 
     @contextmanager
-    def scope(self, *path: str) -> Iterator[None]:
+    def scope(self, *path: str) -> Generator[None, None, None]:
         """Names what is built inside after the module ``path``."""
         self._scopes.extend(path)
         try:

@@ -179,7 +179,9 @@ def build_mobilenet(g: Graph, c: MobileNetConfig) -> None:
     with g.scope("features", f"features.{number}"):
         x = _relu6(g, conv_bn(g, "0", "1", x, channels, c.last))
     with g.scope("classifier"):
-        logits = linear(g, "classifier.1", _global_average(g, x), c.last, c.classes, rank=2)
+        logits = linear(
+            g, "classifier.1", _global_average(g, x), c.last, c.classes, rank=2, gain=2.0
+        )
     g.output(logits, "logits", np.float32, ("batch", c.classes))
 
 
@@ -188,7 +190,7 @@ def _inverted_residual(g: Graph, x: str, n_in: int, n_out: int, expansion: int, 
     if expansion != 1:
         x = _relu6(g, conv_bn(g, "conv.0.0", "conv.0.1", x, n_in, inner))
     x = conv_bn(g, "conv.1.0", "conv.1.1", x, inner, inner, kernel=3, stride=stride, groups=inner)
-    return conv_bn(g, "conv.2", "conv.3", _relu6(g, x), inner, n_out, gain=0.5)
+    return conv_bn(g, "conv.2", "conv.3", _relu6(g, x), inner, n_out, gain=0.7)
 
 
 def build_efficientnet(g: Graph, c: EfficientNetConfig) -> None:
@@ -204,7 +206,7 @@ def build_efficientnet(g: Graph, c: EfficientNetConfig) -> None:
                 x = g.op("Add", y, x) if stride == 1 and channels == width else y
             channels = width
     x = swish(g, "act2", conv_bn(g, "conv_head", "bn2", x, channels, c.last))
-    logits = linear(g, "classifier", _global_average(g, x), c.last, c.classes, rank=2)
+    logits = linear(g, "classifier", _global_average(g, x), c.last, c.classes, rank=2, gain=2.0)
     g.output(logits, "logits", np.float32, ("batch", c.classes))
 
 
@@ -229,7 +231,7 @@ def _mbconv(
         pooled = swish(g, "act1", conv1x1(g, "conv_reduce", pooled, inner, reduced))
         gate = g.op("Sigmoid", conv1x1(g, "conv_expand", pooled, reduced, inner))
         x = g.op("Mul", x, gate)
-    return conv_bn(g, "conv_pwl", "bn3", x, inner, n_out, gain=0.7)
+    return conv_bn(g, "conv_pwl", "bn3", x, inner, n_out, gain=1.2)
 
 
 def conv1x1(g: Graph, name: str, x: str, n_in: int, n_out: int) -> str:

@@ -83,13 +83,15 @@ def _attention(g: Graph, c: EncoderConfig, x: str, bias: str) -> str:
     if not g.older:
         return g.op("Attention", q, k, v, bias, q_num_heads=c.heads, kv_num_heads=c.heads)
     width = c.hidden // c.heads
-    parts: list[str] = []
-    for part in (q, k, v):
-        batch, sequence = g.extent(part, 0, "batch"), g.extent(part, 1, "sequence")
-        parts.append(split_heads(g, part, c.heads, width, batch, sequence))
-    context = scaled_attention(g, *parts, width, mask=bias)
+    q, k, v = (_split(g, c, part) for part in (q, k, v))
+    context = scaled_attention(g, q, k, v, width, mask=bias)
     batch, sequence = g.extent(x, 0, "batch"), g.extent(x, 1, "sequence")
     return merge_heads(g, context, c.heads, width, batch, sequence)
+
+
+def _split(g: Graph, c: EncoderConfig, x: str) -> str:
+    batch, sequence = g.extent(x, 0, "batch"), g.extent(x, 1, "sequence")
+    return split_heads(g, x, c.heads, c.hidden // c.heads, batch, sequence)
 
 
 def encoder_inputs(

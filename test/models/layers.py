@@ -16,11 +16,22 @@ _MASKED = float(np.finfo(np.float32).min)
 
 
 def linear(
-    g: Graph, name: str, x: str, n_in: int, n_out: int, *, bias: bool = True, rank: int = 3
+    g: Graph,
+    name: str,
+    x: str,
+    n_in: int,
+    n_out: int,
+    *,
+    bias: bool = True,
+    rank: int = 3,
+    gain: float = 1.0,
 ) -> str:
-    """``x @ weight.T + bias``, ``x`` of shape [..., n_in] and of rank ``rank``."""
+    """``x @ weight.T + bias``, ``x`` of shape [..., n_in] and of rank ``rank``.
+
+    ``gain`` scales the weight: about 1.5 makes up for a ReLU or a saturated gate before it.
+    """
     with g.scope(name):
-        std = 1 / math.sqrt(n_in)
+        std = gain / math.sqrt(n_in)
         if rank == 2 and bias:
             weight = g.parameter("weight", (n_out, n_in), std=std)
             return g.op("Gemm", x, weight, g.parameter("bias", (n_out,), std=0.1), transB=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,10 +46,10 @@ def build_dlrm(g: Graph, c: DlrmConfig) -> None:
 
 
 def _mlp(g: Graph, x: str, widths: tuple[int, ...]) -> str:
-    for index, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(pairwise(widths)):
         if index:
             x = g.op("Relu", x)
-        x = linear(g, str(index), x, n_in, n_out, rank=2)
+        x = linear(g, str(index), x, n_in, n_out, rank=2, gain=1.5)
     return x
 
 
@@ -60,7 +61,7 @@ def _interactions(g: Graph, features: list[str]) -> str:
             products = g.op("MatMul", stack, g.transpose(stack, 0, 2, 1))
         else:
             products = g.op("Einsum", stack, stack, equation="bik,bjk->bij")
-        products = g.op("Mul", products, g.literal(0.2))
+        products = g.op("Mul", products, g.literal(0.25))
         row, column = np.tril_indices(len(features), -1)
         if g.older:
             # z[:, row, column] as traced: indexed axes first, gathered, and back.

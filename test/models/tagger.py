@@ -61,7 +61,7 @@ def build_tagger(g: Graph, c: TaggerConfig) -> None:
             else:
                 x = g.reshape(g.transpose(x, 0, 2, 1, 3), [sequence, batch, width])
         x = g.transpose(x, 1, 0, 2)
-    logits = linear(g, "classifier", x, width, c.labels)
+    logits = linear(g, "classifier", x, width, c.labels, gain=2.0)
     g.output(logits, "logits", np.float32, ("batch", "sequence", c.labels))
 
 
@@ -69,7 +69,7 @@ def _weights(g: Graph, c: TaggerConfig, layer: int, n_in: int) -> tuple[str, ...
     """W [directions, gates * hidden, n_in], R [.., hidden] and B [directions, 2 * .. hidden]."""
     directions, rows = 2 if c.bidirectional else 1, _GATES[c.cell] * c.hidden
     shapes = {"W": (rows, n_in), "R": (rows, c.hidden), "B": (2 * rows,)}
-    stds = {"W": 1 / math.sqrt(n_in), "R": 1 / math.sqrt(c.hidden), "B": 0.1}
+    stds = {"W": 2 / math.sqrt(n_in), "R": 1 / math.sqrt(c.hidden), "B": 0.1}
     return tuple(
         g.stored(
             f"l{layer}.{kind}",

@@ -11,6 +11,7 @@ import pytest
 from models import CATALOG, OPSETS, REAL, STYLES, Network, Style, find
 from models.__main__ import main
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 EVERY = pytest.mark.parametrize("network", CATALOG, ids=lambda n: n.name)
 EACH_STYLE = pytest.mark.parametrize("style", STYLES)
@@ -87,13 +88,26 @@ def test_static_and_dynamic_builds_agree(network: Network) -> None:
 
 
 @EVERY
+@EACH_STYLE
+def test_runtime_agrees_with_the_specification(network: Network, style: Style) -> None:
+    model = network.build(style)
+    feeds = network.inputs(np.random.default_rng(13))
+    outputs = ReferenceEvaluator(model).run(None, feeds)
+    names = [output.name for output in model.graph.output]
+    assert_close(run(model, feeds), dict(zip(names, outputs, strict=True)))
+
+
+@EVERY
 def test_activations_stay_in_range(network: Network) -> None:
     rng = np.random.default_rng(3)
     first, second = (run(network.build("older"), network.inputs(rng)) for _ in range(2))
     for name, values in first.items():
         assert np.isfinite(values).all(), name
         assert 0.01 < np.abs(values).max() < 100, name
-        assert not np.array_equal(values, second[name]), f"{name} ignores the inputs"
+        # A network whose biases alone decide the outputs would hide a compiler's errors.
+        if values.shape == second[name].shape:
+            change = np.abs(values - second[name]).max()
+            assert change > 0.1 * np.abs(values).max(), f"{name} hardly depends on the inputs"
 
 
 @EVERY
