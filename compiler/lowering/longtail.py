@@ -99,8 +99,9 @@ def _torch_ops(module: ir.Module) -> list[ir.Operation]:
     found: list[ir.Operation] = []
 
     def visit(op: ir.Operation) -> ir.WalkResult:
-        if op.name.startswith("torch."):
-            found.append(op)
+        # `.operation`: the class of torch.operator has a `name` of its own.
+        if op.operation.name.startswith("torch."):
+            found.append(op.operation)
         return ir.WalkResult.ADVANCE
 
     module.operation.walk(visit)
@@ -136,7 +137,8 @@ def _failures(module: ir.Module) -> list[Gap]:
     return gaps
 
 
-def _is_constant(op: ir.Operation) -> bool:
+def _is_constant(owner: ir.Operation | ir.OpView) -> bool:
+    op = owner.operation
     return op.name == "torch.constant.none" or (
         op.name == "torch.operator"
         and ir.StringAttr(op.attributes["name"]).value == "onnx.Constant"
@@ -161,19 +163,19 @@ def _isolate(op: ir.Operation, version: int) -> ir.Module:
             operands: list[ir.Value] = []
             for value in op.operands:
                 if _is_constant(value.owner):
-                    operands.append(value.owner.clone().results[0])
+                    operands.append(value.owner.operation.clone().results[0])
                     continue
                 argument = next(given)
                 operands.append(
                     ir.Operation.create(
-                        value.owner.name, results=[value.type], operands=[argument]
+                        value.owner.operation.name, results=[value.type], operands=[argument]
                     ).result
                 )
             copy = ir.Operation.create(
                 op.name,
                 results=[r.type for r in op.results],
                 operands=operands,
-                attributes={a.name: a.attr for a in op.attributes},
+                attributes={name: op.attributes[name] for name in op.attributes},
                 regions=0,
             )
             returned = [

@@ -103,7 +103,7 @@ class Node:
     @cached_property
     def _attributes(self) -> Mapping[str, ir.Attribute]:
         if self.op.name != "sem.onnx":
-            return {a.name: a.attr for a in self.op.attributes}
+            return {name: self.op.attributes[name] for name in self.op.attributes}
         return {a.name: a.attr for a in ir.DictAttr(self.op.attributes["attrs"])}
 
     def int(self, name: str, default: int | None = None) -> int:
