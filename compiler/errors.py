@@ -178,6 +178,12 @@ class InvalidIR(NoemaError):
     exit_code = 12
 
 
+class RunFailed(NoemaError):
+    """A compiled program stopped with an error while it ran."""
+
+    exit_code = 13
+
+
 ERRORS: Mapping[str, type[NoemaError]] = {
     cls.__name__: cls
     for cls in (
@@ -193,6 +199,7 @@ ERRORS: Mapping[str, type[NoemaError]] = {
         InvalidInput,
         InvalidOption,
         InvalidIR,
+        RunFailed,
     )
 }
 

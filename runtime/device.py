@@ -1,0 +1,202 @@
+"""Devices: which there are, why not the rest, and opening one through IREE.
+
+IREE's worker topology is set by process-global flags that are read when a *driver* is created, and
+its Python package caches one driver per name. A session here creates its own driver, with the
+flags set under a lock just before: so each session has its own workers, and its own thread count.
+One thread means IREE's synchronous device: the calling thread does all the work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from noema.errors import DeviceUnavailable, InvalidOption
+from noema.runtime.cpu import this_cpu
+
+if TYPE_CHECKING:
+    from iree.runtime import HalDevice
+
+MAX_THREADS = 1024
+
+_FLAGS_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """One thing that could run a program.
+
+    Attributes:
+        name: What `load(device=…)` calls it, e.g. `cpu` or `vulkan:0`.
+        kind: `cpu`, `vulkan` or `cuda`.
+        available: Whether programs can run on it here.
+        reason: Why not; empty if they can.
+        description: What it is, e.g. the processor's or the adapter's name.
+        details: Further facts by name, for people.
+    """
+
+    name: str
+    kind: str
+    available: bool
+    reason: str = ""
+    description: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "available": self.available,
+            "reason": self.reason,
+            "description": self.description,
+            "details": dict(self.details),
+        }
+
+
+@dataclass(frozen=True)
+class OpenDevice:
+    """A device of a session's own.
+
+    Attributes:
+        hal: IREE's device.
+        name: Its name, as in `DeviceInfo`.
+        kind: `cpu`, `vulkan` or `cuda`.
+        threads: Worker threads on the CPU; 1 on others.
+    """
+
+    hal: HalDevice
+    name: str
+    kind: str
+    threads: int
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether host arrays and device buffers are the same memory."""
+        return self.kind == "cpu"
+
+
+def list_devices() -> list[DeviceInfo]:
+    """Every device of this machine, and one entry saying why not for each kind without any."""
+    cpu = this_cpu()
+    details = {
+        "cores": str(cpu.physical),
+        "threads": str(cpu.logical),
+        "level": cpu.level or "",
+        "features": " ".join(cpu.codegen_features),
+        **{name: f"{size >> 10} KiB" for name, size in cpu.caches.items()},
+    }
+    devices = [DeviceInfo("cpu", "cpu", True, "", cpu.model, details)]
+    for kind in ("vulkan", "cuda"):
+        try:
+            found = _adapters(kind)
+        except DeviceUnavailable as error:
+            devices.append(DeviceInfo(kind, kind, False, error.message))
+            continue
+        devices += [
+            DeviceInfo(
+                f"{kind}:{index}", kind, True, "", str(info["name"]), {"path": str(info["path"])}
+            )
+            for index, info in enumerate(found)
+        ]
+    return devices
+
+
+def default_threads() -> int:
+    """Threads a session uses when not told: the cores that this process may run on."""
+    return this_cpu().physical
+
+
+def open_device(name: str, threads: int | None = None) -> OpenDevice:
+    """Opens a device: `cpu`, `vulkan`, `vulkan:1`, `cuda`, `cuda:0`.
+
+    Args:
+        name: Which one; without a number the first of its kind.
+        threads: Worker threads, on the CPU; None for one per core.
+
+    Raises:
+        InvalidOption: There is no such kind of device, or `threads` is out of range.
+        DeviceUnavailable: It is not here, or its driver fails.
+    """
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise InvalidOption(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
+    kind, colon, number = name.partition(":")
+    if kind == "cpu" and not colon:
+        count = threads or default_threads()
+        return OpenDevice(_open_cpu(count), "cpu", "cpu", count)
+    if kind in ("vulkan", "cuda") and (not colon or number.isdecimal()):
+        index = int(number or 0)
+        adapters = _adapters(kind)
+        if index >= len(adapters):
+            raise DeviceUnavailable(f"there is no {name}: this machine has {len(adapters)}")
+        hal = _create(kind, adapters[index])
+        return OpenDevice(hal, f"{kind}:{index}", kind, 1)
+    raise InvalidOption(f"unknown device {name!r}", remedy="use cpu, vulkan, vulkan:1 or cuda:0")
+
+
+def _open_cpu(threads: int) -> HalDevice:
+    if threads == 1:
+        return _create("local-sync", None)
+    from iree.runtime.flags import parse_flags
+
+    cpu = this_cpu()
+    # A worker per core may as well stay on its core; fewer must not all choose the first ones,
+    # where the next session or process would put its workers too.
+    pinned = threads == cpu.physical and cpu.logical == os.cpu_count()
+    with _FLAGS_LOCK:
+        if pinned:
+            flags = (0, threads)
+        else:
+            flags = (threads, threads)
+        parse_flags(
+            f"--task_topology_group_count={flags[0]}",
+            f"--task_topology_max_group_count={flags[1]}",
+        )
+        try:
+            return _create("local-task", None)
+        finally:
+            # IREE's own defaults again, for others who use it in this process.
+            parse_flags("--task_topology_group_count=0", "--task_topology_max_group_count=64")
+
+
+def _adapters(kind: str) -> list[dict[str, Any]]:
+    """The devices of a GPU driver.
+
+    Raises:
+        DeviceUnavailable: No driver, or no device.
+    """
+    try:
+        found: list[dict[str, Any]] = _driver(kind).query_available_devices()
+    except Exception as error:  # the bindings raise whatever fits the native status
+        raise DeviceUnavailable(
+            f"no {kind} device: {_reason(error)}",
+            remedy="install the driver of the device; `noema devices` lists what can run here",
+        ) from error
+    if not found:
+        raise DeviceUnavailable(f"no {kind} device: the driver finds none")
+    return found
+
+
+def _create(driver_name: str, device_info: dict[str, Any] | None) -> HalDevice:
+    try:
+        driver = _driver(driver_name)
+        if device_info is None:
+            return driver.create_default_device()
+        return driver.create_device(device_info, None)
+    except Exception as error:  # the bindings raise whatever fits the native status
+        raise DeviceUnavailable(f"cannot open {driver_name}: {_reason(error)}") from error
+
+
+def _driver(name: str) -> Any:
+    # Not get_cached_hal_driver: see the module's docstring. The stubs lack this function.
+    from iree.runtime import _binding
+
+    return _binding.create_hal_driver(name)  # type: ignore[attr-defined]
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a native status, without the source position in front."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return line.rpartition("; ")[2].strip() or line

@@ -1,0 +1,175 @@
+"""Loading an artifact and calling it with numpy arrays.
+
+Threads: any number of threads may call one program. Calls on it run one after the other, under a
+lock, because IREE's contexts must be synchronised from outside; with several worker threads per
+program nothing is lost, and for parallel single-threaded calls load the artifact once per caller
+(weights are mapped, so sessions share them). Different programs never wait for each other. A
+program doesn't survive `fork`: load it in the child.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noema.artifact import Manifest, open_artifact
+from noema.errors import DeviceUnavailable, RunFailed
+from noema.runtime.cpu import check_requirements
+from noema.runtime.device import open_device
+from noema.runtime.inputs import check_inputs
+from noema.runtime.invoker import Invoker
+from noema.signature import Signature, TensorSpec
+
+Array = NDArray[np.generic]
+
+
+def load(
+    path: str | os.PathLike[str], *, threads: int | None = None, device: str | None = None
+) -> Program:
+    """Opens a `.noema` file, every byte checked, ready to be called.
+
+    Args:
+        path: The artifact.
+        threads: Worker threads on the CPU; None for one per core. With 1, the calling thread
+            does the work. Each loaded program has its own workers.
+        device: `cpu`, `vulkan`, `vulkan:1`, `cuda`, …; None for the kind it was compiled for.
+
+    Raises:
+        ArtifactError: The file is missing, damaged or no artifact.
+        DeviceUnavailable: The program needs a device or processor features that aren't here.
+        InvalidOption: `device` or `threads` cannot be understood.
+    """
+    artifact = open_artifact(path)
+    target = artifact.manifest.target
+    name = device if device is not None else target.kind
+    if name.partition(":")[0] != target.kind:
+        raise DeviceUnavailable(
+            f"the program was compiled for {target}, it cannot run on {name}",
+            remedy=f"compile the model with --target {name.partition(':')[0]}",
+        )
+    check_requirements(artifact.manifest.requirements)
+    return Program(Path(path), artifact.manifest, Invoker(artifact, open_device(name, threads)))
+
+
+class Program:
+    """A loaded program. Made by `load`; close it, or use it as a context manager.
+
+    Attributes:
+        path: The artifact it came from.
+        manifest: What it is.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, invoker: Invoker) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._invoker: Invoker | None = invoker
+        self._device_name = invoker.device.name
+        self._threads = invoker.device.threads
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, in the model's order."""
+        return self.manifest.signature
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return self.manifest.signature.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self.manifest.signature.outputs
+
+    @property
+    def device(self) -> str:
+        """Name of the device it runs on, e.g. `cpu`."""
+        return self._device_name
+
+    @property
+    def threads(self) -> int:
+        """Worker threads on the CPU."""
+        return self._threads
+
+    def __call__(self, /, **inputs: object) -> dict[str, Array]:
+        """Runs the program once; see `run`. For input names that are Python identifiers."""
+        return self.run(inputs)
+
+    def run(self, inputs: Mapping[str, object]) -> dict[str, Array]:
+        """Runs the program once.
+
+        Arrays of 64 KiB and more that are contiguous, writable and 64-byte aligned are used in
+        place (so don't write to them meanwhile); others are copied. Outputs belong to the caller:
+        they stay valid, and may be written to, for as long as they are referred to.
+
+        Args:
+            inputs: Input name → array (or anything that numpy takes for one) of exactly the
+                declared element type. Any memory layout and byte order.
+
+        Returns:
+            Output name → array, in the model's order.
+
+        Raises:
+            InvalidInput: A name, element type or shape is not as declared.
+            RunFailed: The program stopped with an error, is closed, or was loaded before a fork.
+        """
+        arrays = check_inputs(self.manifest.signature.inputs, inputs)
+        with self._lock:
+            invoker = self._invoker
+            if invoker is None:
+                raise RunFailed("the program is closed", remedy="load the artifact again")
+            if os.getpid() != self._process:
+                raise RunFailed(
+                    "the program was loaded before this process was forked",
+                    remedy="load the artifact in the child process",
+                )
+            return invoker.invoke(arrays)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Copies the artifact to another place, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written, or the artifact is gone.
+        """
+        target = Path(path)
+        descriptor, temporary = tempfile.mkstemp(prefix=".noema-", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as out, self.path.open("rb") as source:
+                shutil.copyfileobj(source, out, 8 << 20)
+                out.flush()
+                os.fsync(out.fileno())
+            shutil.copymode(self.path, temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def close(self) -> None:
+        """Ends the worker threads and lets go of the weights. Outputs stay valid."""
+        with self._lock:
+            self._invoker = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        takes = ", ".join(map(str, self.inputs))
+        gives = ", ".join(map(str, self.outputs))
+        return f"<noema program {self.path.name!r} on {self.device}: ({takes}) → ({gives})>"
