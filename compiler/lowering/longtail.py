@@ -115,7 +115,9 @@ def _gap(op: ir.Operation, reason: str) -> Gap:
 
 def _message(error: ir.MLIRError) -> str:
     messages = [d.message for d in error.error_diagnostics]
-    return messages[0] if messages else (str(error).splitlines() or ["refused"])[0]
+    text = messages[0] if messages else (str(error).splitlines() or ["refused"])[0]
+    # Diagnostics quote the whole op after a colon; its name and attributes say nothing new.
+    return text.split("': %")[0].split(": %")[0][:200]
 
 
 def _failures(module: ir.Module) -> list[Gap]:
