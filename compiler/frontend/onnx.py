@@ -10,7 +10,11 @@ hostile ones: call this from the compile process only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import mmap
+import os
+import stat
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +23,21 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from noema.errors import InvalidModel, UnsupportedModel
+from noema.errors import InvalidModel, printable
+from noema.frontend.functions import ValueNames, all_names, inline_calls
 from noema.frontend.resolve import Resolver
 from noema.frontend.shapes import ValueType
+from noema.frontend.tensors import TensorReader
 from noema.frontend.validate import (
-    OLDEST_OPSET,
     ModelLimits,
     Schemas,
     check_graph,
-    check_versions,
-    domain_of,
     name_nodes,
+    op_name,
+    read_functions,
 )
+from noema.frontend.versions import at_known_opset
+from noema.frontend.wire import slim_model
 from noema.parameters import ParameterStore
 from noema.signature import TensorSpec
 
@@ -92,12 +99,19 @@ def read_model(
         UnsupportedModel: The model uses something noema has no representation for.
         InvalidOption: `shapes` doesn't fit the model's inputs.
     """
+    limits = limits or ModelLimits()
     path = Path(path)
+    with _mapped(path) as data:
+        slim, tickets = slim_model(data, budget=limits.proto_bytes)
     try:
-        model = onnx.ModelProto.FromString(path.read_bytes())
+        model = onnx.ModelProto.FromString(slim)
     except DecodeError as error:
-        raise InvalidModel(f"{path.name} is not a well-formed ONNX file") from error
-    return _resolve(model, shapes or {}, expand, limits or ModelLimits(), (path,))
+        raise InvalidModel(
+            f"{printable(path.name)} is not a well-formed ONNX file",
+            remedy="it is damaged, or its subgraphs are nested too deeply: export it again",
+        ) from error
+    tensors = TensorReader(limits.value_bytes, path, tickets)
+    return _resolve(model, tensors, shapes or {}, expand, limits, (path,))
 
 
 def from_proto(
@@ -108,48 +122,88 @@ def from_proto(
     limits: ModelLimits | None = None,
 ) -> OnnxModel:
     """As `read_model`, for a model in memory, which isn't changed. Raises the same."""
+    limits = limits or ModelLimits()
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    return _resolve(copy, shapes or {}, expand, limits or ModelLimits(), ())
+    return _resolve(copy, TensorReader(limits.value_bytes), shapes or {}, expand, limits, ())
+
+
+@contextmanager
+def _mapped(path: Path) -> Generator[memoryview]:
+    """The file's bytes, mapped.
+
+    Raises:
+        InvalidModel: There is no such plain file, it is empty, or it can't be read.
+    """
+    try:
+        # A FIFO would block the open without O_NONBLOCK; for plain files it means nothing.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a file name"
+        raise InvalidModel(f"cannot open {printable(str(path))}: {reason}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidModel(f"{printable(str(path))} is not a plain file")
+        if status.st_size == 0:
+            raise InvalidModel(f"{printable(str(path))} is empty")
+        with (
+            mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapping,
+            memoryview(mapping) as data,
+        ):
+            yield data
+    finally:
+        os.close(descriptor)
 
 
 def _resolve(
     model: onnx.ModelProto,
+    tensors: TensorReader,
     shapes: Mapping[str, tuple[int | None, ...]],
     expand: Expand,
     limits: ModelLimits,
     files: tuple[Path, ...],
 ) -> OnnxModel:
-    opsets = check_versions(model)
-    if opsets[""] < OLDEST_OPSET:
-        raise UnsupportedModel(f"operator set {opsets['']}; at least {OLDEST_OPSET} is needed")
+    try:
+        return _resolve_checked(model, tensors, shapes, expand, limits, files)
+    except UnicodeDecodeError as error:
+        # protobuf decodes names lazily, so this can surface anywhere.
+        raise InvalidModel("a name in the model is not valid UTF-8") from error
+
+
+def _resolve_checked(
+    model: onnx.ModelProto,
+    tensors: TensorReader,
+    shapes: Mapping[str, tuple[int | None, ...]],
+    expand: Expand,
+    limits: ModelLimits,
+    files: tuple[Path, ...],
+) -> OnnxModel:
+    model, opsets = at_known_opset(model)
     schemas = Schemas(opsets)
-    functions = {(domain_of_function(f), f.name): f for f in model.functions}
+    functions = read_functions(model)
     renamed = name_nodes(model)
     check_graph(model, schemas, functions, limits)
-    wanted = (
-        expand
-        if callable(expand)
-        else lambda domain, op: (f"{domain}.{op}" if domain else op) in expand
+    names = ValueNames(all_names(model.graph))
+    sources: dict[str, tuple[str, ...]] = {}
+    inline_calls(
+        model.graph, functions, names, sources, depth=limits.depth, budget=limits.nodes
     )
-    resolver = Resolver(model, schemas, functions, wanted, limits, shapes)
-    resolver.run()
+    wanted = expand if callable(expand) else lambda domain, op: op_name(domain, op) in expand
+    resolver = Resolver(model, schemas, tensors, wanted, limits, names, sources)
+    resolver.run(shapes)
     return OnnxModel(
         graph=resolver.graph(),
-        opset=opsets[""],
-        opsets=opsets,
-        types=resolver.value_types(),
+        opset=schemas.opsets[""],
+        opsets=dict(schemas.opsets),
+        types=resolver.types,
         constants=resolver.constants,
         parameters=resolver.parameters,
         inputs=resolver.inputs,
         outputs=resolver.outputs(),
         sources={
-            name: tuple(renamed.get(s, s) for s in sources)
-            for name, sources in resolver.sources.items()
+            name: tuple(renamed.get(s, s) for s in origin)
+            for name, origin in resolver.sources.items()
         },
-        files=files,
+        files=(*files, *tensors.external.opened),
     )
-
-
-def domain_of_function(function: onnx.FunctionProto) -> str:
-    return "" if function.domain == "ai.onnx" else function.domain

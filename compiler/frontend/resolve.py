@@ -1,14 +1,15 @@
 """The single walk that turns a checked model into typed, folded nodes.
 
-Nodes are taken in topological order. Each one is, in this order: typed; replaced by its value if
-that is known; or kept. What replaces a node (a function body, a branch) is put in front of the
+Nodes are taken in topological order. Each one is, in this order: replaced by what it always does
+(a branch, the steps of a loop); typed; replaced by its value if that is known; replaced by its
+function body if the caller wants that; or kept. What replaces a node is put in front of the
 queue, so that it goes through the same steps.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,175 +19,185 @@ from onnx import numpy_helper
 from onnx.defs import OpSchema
 
 from noema import dtypes
-from noema.errors import Gap, InternalError, InvalidModel, UnsupportedModel
+from noema.errors import Gap, InvalidModel, UnsupportedModel
 from noema.evaluate import EvaluationFailed, evaluate_node
 from noema.frontend.folding import INLINE_BYTES, may_fold
+from noema.frontend.functions import (
+    ValueNames,
+    all_names,
+    call_function,
+    inline_branch,
+    rename_values,
+    schema_function,
+    unroll_loop,
+)
+from noema.frontend.inputs import declared_inputs
+from noema.frontend.propagate import ShapeArithmetic
 from noema.frontend.shapes import (
     SymbolNames,
     UnsupportedType,
     ValueType,
+    check_types,
+    complete_type,
+    dim_params,
     from_type_proto,
     infer_outputs,
     to_type_proto,
 )
+from noema.frontend.symbolic import Extents
+from noema.frontend.tensors import Stored, TensorReader
 from noema.frontend.validate import (
     ModelLimits,
     Schemas,
     captured_names,
+    check_node,
     domain_of,
     op_name,
+    subgraphs,
 )
 from noema.parameters import ParameterStore
 from noema.signature import TensorSpec
 from noema.sizes import checked_size
 
+MAX_TRIPS = 64
+MAX_UNROLLED_NODES = 10_000
+
 
 class Resolver:
-    """State of the walk; see the module's docstring."""
+    """State of the walk; see the module's docstring.
+
+    Attributes:
+        constants: Constants of at most `INLINE_BYTES` bytes.
+        parameters: All other constants.
+        types: Types of values, by name.
+        sources: Node name → names of the nodes of the file that it stands for.
+        inputs: What a caller passes.
+    """
 
     def __init__(
         self,
         model: onnx.ModelProto,
         schemas: Schemas,
-        functions: Mapping[tuple[str, str], onnx.FunctionProto],
+        tensors: TensorReader,
         expand: Callable[[str, str], bool],
         limits: ModelLimits,
-        shapes: Mapping[str, tuple[int | None, ...]],
+        names: ValueNames,
+        sources: dict[str, tuple[str, ...]],
     ) -> None:
-        self.model = model
-        self.schemas = schemas
-        self.functions = functions
-        self.expand = expand
-        self.limits = limits
-        self.shapes = shapes
-        self.symbols = SymbolNames()
         self.constants: dict[str, NDArray[Any]] = {}
         self.parameters = ParameterStore()
         self.types: dict[str, ValueType] = {}
-        self.sources: dict[str, tuple[str, ...]] = {}
+        self.sources = sources
         self.inputs: tuple[TensorSpec, ...] = ()
+        self._model = model
+        self._schemas = schemas
+        self._tensors = tensors
+        self._expand = expand
+        self._limits = limits
+        self._names = names
+        self._symbols = SymbolNames(dim_params(model.graph))
+        self._arithmetic = ShapeArithmetic(Extents(self._symbols), self.types, self.constants)
         self._protos: dict[str, onnx.TypeProto] = {}
+        self._values: dict[str, onnx.TensorProto] = {}
+        self._aliases: dict[str, str] = {}
         self._kept: list[onnx.NodeProto] = []
         self._gaps: list[Gap] = []
         self._untyped: set[str] = set()
+        self._steps = 0
+        self._queue: deque[tuple[onnx.NodeProto, int]] = deque()
+        graph = model.graph
+        self._outputs = {o.name for o in graph.output}
+        self._used = _used_names(graph)
+        self._declared = {v.name: v.type for v in [*graph.value_info, *graph.output]}
+        self._known_symbols: set[str] = set()
 
-    def run(self) -> None:
+    def run(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
         """Walks the graph.
+
+        Args:
+            shapes: Input name → extents that replace symbolic ones.
 
         Raises:
             InvalidModel: A node is malformed.
+            InvalidOption: `shapes` doesn't fit the inputs.
             UnsupportedModel: Values that noema cannot represent, all of them.
         """
-        graph = self.model.graph
+        graph = self._model.graph
         for tensor in graph.initializer:
-            self._add_constant(tensor.name, numpy_helper.to_array(tensor))
-        specs: list[TensorSpec] = []
-        for value in graph.input:
-            if value.name in self.types:
-                continue
-            try:
-                kind = self._type(value.type, value.name)
-            except UnsupportedType as error:
-                self._gaps.append(Gap("graph input", value.name, str(error)))
-                self._untyped.add(value.name)
-                continue
-            self._set_type(value.name, kind)
-            specs.append(TensorSpec(value.name, kind.dtype, kind.shape))
-        self.inputs = tuple(specs)
-        queue = deque(graph.node)
-        while queue:
-            node = queue.popleft()
+            self._read_tensor(tensor.name, tensor, "initializer", tensor.name)
+        for sparse in graph.sparse_initializer:
+            self._gap("initializer", sparse.values.name, "sparse tensors", sparse.values.name)
+        self._read_inputs(shapes)
+        self._queue.extend((node, 0) for node in graph.node)
+        while self._queue:
+            node, depth = self._queue.popleft()
             self.sources.setdefault(node.name, (node.name,))
-            self._step(node)
+            self._steps += 1
+            if self._steps > self._limits.nodes:
+                raise InvalidModel(f"the model expands to more than {self._limits.nodes} nodes")
+            self._step(node, depth)
         if self._gaps:
-            raise UnsupportedModel("the model has values that cannot be compiled", gaps=self._gaps)
+            raise UnsupportedModel(
+                "the model has values that cannot be compiled", gaps=self._gaps
+            )
+        for value in graph.output:
+            self._check_declared(value.name, value.name)
+        self._drop_dead()
 
     def graph(self) -> onnx.GraphProto:
-        """The graph of the nodes that are left."""
-        graph = onnx.GraphProto(name=self.model.graph.name)
+        """The graph of the nodes that are left; valid after `run`."""
+        graph = onnx.GraphProto(name=self._model.graph.name)
         graph.node.extend(self._kept)
-        for spec in self.inputs:
-            graph.input.append(
-                onnx.ValueInfoProto(name=spec.name, type=to_type_proto(self.types[spec.name]))
-            )
-        for spec in self.outputs():
-            graph.output.append(
-                onnx.ValueInfoProto(name=spec.name, type=to_type_proto(self.types[spec.name]))
-            )
+        for specs, values in ((self.inputs, graph.input), (self.outputs(), graph.output)):
+            for spec in specs:
+                proto = to_type_proto(ValueType(spec.dtype, spec.shape))
+                values.append(onnx.ValueInfoProto(name=spec.name, type=proto))
         return graph
-
-    def value_types(self) -> dict[str, ValueType]:
-        return dict(self.types)
 
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The graph's outputs; valid after `run`."""
         specs: list[TensorSpec] = []
-        for value in self.model.graph.output:
+        for value in self._model.graph.output:
             kind = self.types[value.name]
             specs.append(TensorSpec(value.name, kind.dtype, kind.shape))
         return tuple(specs)
 
-    def _type(self, proto: onnx.TypeProto, node: str) -> ValueType:
-        return from_type_proto(proto, self.symbols, budget=self.limits.value_bytes, node=node)
+    # Inputs and constants.
 
-    def _set_type(self, name: str, kind: ValueType) -> None:
-        self.types[name] = kind
-        self._protos[name] = to_type_proto(kind)
+    def _read_inputs(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+        constant = {t.name for t in self._model.graph.initializer} | self._untyped
+        values = [v for v in self._model.graph.input if v.name not in constant]
+        specs: list[TensorSpec] = []
+        for name, proto in declared_inputs(values, shapes).items():
+            kind = self._try_type(proto, name, "graph input", name)
+            if kind is not None:
+                self._set_type(name, kind)
+                specs.append(TensorSpec(name, kind.dtype, kind.shape))
+        self.inputs = tuple(specs)
+
+    def _read_tensor(self, name: str, tensor: onnx.TensorProto, op: str, where: str) -> None:
+        try:
+            value = self._tensors.read(tensor, where)
+        except UnsupportedType as error:
+            self._gap(op, where, str(error), name)
+            return
+        if isinstance(value, Stored):
+            self._set_type(name, ValueType(value.dtype, value.shape))
+            self.parameters.map(name, value.dtype, value.shape, value.path, value.offset)
+        else:
+            self._add_constant(name, value)
 
     def _add_constant(self, name: str, array: NDArray[Any]) -> None:
         dtype = dtypes.from_numpy(array.dtype)
         if dtype is None:
-            self._untyped.add(name)
-            return
+            raise InvalidModel(f"a constant has element type {array.dtype}", node=name)
         self._set_type(name, ValueType(dtype, tuple(array.shape)))
         if array.nbytes <= INLINE_BYTES:
-            array = np.ascontiguousarray(array).reshape(array.shape)
+            array = np.array(array, order="C")
             array.flags.writeable = False
             self.constants[name] = array
         else:
             self.parameters.add(name, array)
-
-    def _step(self, node: onnx.NodeProto) -> None:
-        schema = self.schemas.get(node)
-        if schema is None:
-            raise InternalError(f"no schema for {node.op_type}")
-        if node.op_type == "Constant" and domain_of(node) == "":
-            self._fold(node, schema)
-            return
-        used = {n for n in [*node.input, *captured_names(node)] if n}
-        if used & self._untyped:
-            self._untyped.update(o for o in node.output if o)
-            return
-        values = {
-            n: numpy_helper.from_array(self.constants[n]) for n in node.input if n in self.constants
-        }
-        inferred = infer_outputs(
-            schema,
-            node,
-            {n: self._protos[n] for n in used},
-            values,
-            self.schemas.opsets,
-            self.model.ir_version,
-        )
-        complete = True
-        for name in node.output:
-            if not name:
-                continue
-            try:
-                kind = self._type(inferred.get(name, onnx.TypeProto()), node.name)
-            except UnsupportedType as error:
-                self._gaps.append(
-                    Gap(op_name(domain_of(node), node.op_type), node.name, str(error))
-                )
-                self._untyped.add(name)
-                complete = False
-                continue
-            self._set_type(name, kind)
-        if complete and not (self._is_constant(used) and self._fold(node, schema)):
-            self._kept.append(node)
-
-    def _is_constant(self, names: set[str]) -> bool:
-        return all(n in self.constants or n in self.parameters for n in names)
 
     def _value(self, name: str) -> NDArray[Any] | None:
         if not name:
@@ -195,30 +206,397 @@ class Resolver:
             return self.constants[name]
         return self.parameters[name].values()
 
+    def _is_constant(self, name: str) -> bool:
+        return name in self.constants or name in self.parameters
+
+    # Types.
+
+    def _gap(self, op: str, node: str, reason: str, *values: str) -> None:
+        source = self.sources.get(node, (node,))[0]
+        self._gaps.append(Gap(op, source, reason))
+        self._untyped.update(v for v in values if v)
+
+    def _try_type(
+        self, proto: onnx.TypeProto, name: str, op: str, node: str
+    ) -> ValueType | None:
+        """The type, or None after noting a gap."""
+        try:
+            return from_type_proto(
+                proto, self._symbols, budget=self._limits.value_bytes, node=node
+            )
+        except UnsupportedType as error:
+            self._gap(op, node, str(error), name)
+            return None
+
+    def _set_type(self, name: str, kind: ValueType) -> None:
+        self.types[name] = kind
+        self._protos[name] = to_type_proto(kind)
+        self._known_symbols.update(d for d in kind.shape if isinstance(d, str))
+
+    def _set_output_types(self, node: onnx.NodeProto, inferred: Mapping[str, onnx.TypeProto]) -> bool:
+        """Types of the node's outputs; False if one of them is a gap."""
+        extents = self._arithmetic.sharpen(node)
+        complete = True
+        for index, name in enumerate(node.output):
+            if not name:
+                continue
+            proto = onnx.TypeProto()
+            proto.CopyFrom(inferred.get(name, onnx.TypeProto()))
+            complete_type(
+                proto,
+                extents if index == 0 else None,
+                self._declared.get(name),
+                self._known_symbols,
+            )
+            op = op_name(domain_of(node), node.op_type)
+            kind = self._try_type(proto, name, op, node.name)
+            if kind is None:
+                complete = False
+                continue
+            self._set_type(name, kind)
+            self._check_declared(name, node.name)
+        return complete
+
+    def _check_declared(self, name: str, node: str) -> None:
+        """A value declared with an element type must have that type."""
+        declared = self._declared.get(name)
+        if declared is None or name not in self.types:
+            return
+        wanted = declared.tensor_type.elem_type
+        if declared.WhichOneof("value") not in (None, "tensor_type") or wanted not in (
+            0,
+            self.types[name].dtype.onnx,
+        ):
+            raise InvalidModel(
+                f"{name!r} is declared as another type than {self.types[name].dtype}", node=node
+            )
+
+    # The walk.
+
+    def _step(self, node: onnx.NodeProto, depth: int) -> None:
+        rename_values(node, self._aliases, self._names)
+        op = op_name(domain_of(node), node.op_type)
+        found = self._schemas.find(domain_of(node), node.op_type)
+        if isinstance(found, str):
+            self._gap(op, node.name, found, *node.output)
+            return
+        check_node(node, found)
+        used = {n for n in [*node.input, *captured_names(node)] if n}
+        if used & self._untyped:
+            self._untyped.update(o for o in node.output if o)
+            return
+        if op == "Constant":
+            self._read_constant(node)
+            return
+        self._lift_tensors(node)
+        self._cast_like_to_cast(node)
+        if self._follow_control_flow(node, depth) or self._skip_identity(node):
+            return
+        used = {n for n in [*node.input, *captured_names(node)] if n}
+        undefined = sorted(used - self.types.keys())
+        if undefined:
+            raise InvalidModel(f"input {undefined[0]!r} is not defined", node=node.name)
+        found = self._schemas.get(node) or found
+        check_types(node, found, self.types)
+        inferred = infer_outputs(
+            found,
+            node,
+            {n: self._protos[n] for n in used},
+            {n: self._tensor(n) for n in used if n in self.constants},
+            self._schemas.opsets,
+            self._model.ir_version,
+        )
+        if not self._set_output_types(node, inferred):
+            return
+        if self._become_vector(node) or self._fold(node, found):
+            return
+        self._fix_reshape_target(node)
+        if depth < self._limits.depth and self._expand(domain_of(node), node.op_type):
+            types = [self._protos.get(n, onnx.TypeProto()) for n in node.input]
+            function = schema_function(node, found, types, self._schemas)
+            if function is not None:
+                self._replace(node, call_function(node, function, self._names, found), depth)
+                return
+        self._kept.append(node)
+
+    def _replace(
+        self,
+        node: onnx.NodeProto,
+        body: Sequence[onnx.NodeProto],
+        depth: int,
+        tensors: Iterable[onnx.TensorProto] = (),
+    ) -> None:
+        for tensor in tensors:
+            self._read_tensor(tensor.name, tensor, "initializer", node.name)
+        for made in body:
+            self.sources[made.name] = self.sources[node.name]
+            self._used.update(made.input)
+            self._used |= captured_names(made)
+        self._queue.extendleft((made, depth + 1) for made in reversed(body))
+
+    def _tensor(self, name: str) -> onnx.TensorProto:
+        if name not in self._values:
+            self._values[name] = numpy_helper.from_array(self.constants[name])
+        return self._values[name]
+
+    def _read_constant(self, node: onnx.NodeProto) -> None:
+        if len(node.attribute) != 1 or not node.output[0]:
+            raise InvalidModel("a Constant has exactly one value", node=node.name)
+        attribute = node.attribute[0]
+        name = node.output[0]
+        if attribute.name == "value":
+            self._read_tensor(name, attribute.t, "Constant", node.name)
+        elif attribute.name == "value_float":
+            self._add_constant(name, np.array(attribute.f, np.float32))
+        elif attribute.name == "value_floats":
+            self._add_constant(name, np.array(attribute.floats, np.float32))
+        elif attribute.name == "value_int":
+            self._add_constant(name, np.array(attribute.i, np.int64))
+        elif attribute.name == "value_ints":
+            self._add_constant(name, np.array(attribute.ints, np.int64))
+        else:
+            reason = "sparse tensors" if attribute.name == "sparse_value" else "strings"
+            self._gap("Constant", node.name, reason, name)
+
+    def _lift_tensors(self, node: onnx.NodeProto) -> None:
+        """Moves constants out of the node's subgraphs, so that no large one is left inside.
+
+        Tensors in other attributes are read in place: inference looks at them.
+        """
+        for attribute in node.attribute:
+            tensors = [attribute.t] if attribute.HasField("t") else list(attribute.tensors)
+            for tensor in tensors:
+                self._read_in_place(tensor, node)
+        if not any(True for _ in subgraphs(node)):
+            return
+        for graph in subgraphs(node):
+            self._lift_from(graph, node)
+
+    def _lift_from(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+        lifted: dict[str, str] = {}
+        formal = {v.name for v in graph.input}
+        for tensor in list(graph.initializer):
+            if tensor.name in formal:
+                continue
+            name = lifted[tensor.name] = self._names.fresh(f"{node.name}/{tensor.name}")
+            self._read_tensor(name, tensor, "initializer", node.name)
+            graph.initializer.remove(tensor)
+        for inner in list(graph.node):
+            is_tensor = any(a.name == "value" for a in inner.attribute)
+            if inner.op_type == "Constant" and domain_of(inner) == "" and is_tensor:
+                name = lifted[inner.output[0]] = self._names.fresh(
+                    f"{node.name}/{inner.output[0]}"
+                )
+                self._read_tensor(name, inner.attribute[0].t, "Constant", inner.name)
+                graph.node.remove(inner)
+        outputs = {v.name for v in graph.output}
+        for inner in graph.node:
+            rename_values(inner, lifted, self._names)
+        for inside, outside in lifted.items():
+            if inside in outputs:
+                graph.node.append(
+                    onnx.helper.make_node(
+                        "Identity",
+                        [outside],
+                        [inside],
+                        name=self._names.fresh(f"{node.name}/Identity"),
+                    )
+                )
+        for inner in graph.node:
+            self._lift_tensors(inner)
+
+    def _read_in_place(self, tensor: onnx.TensorProto, node: onnx.NodeProto) -> None:
+        try:
+            value = self._tensors.read(tensor, node.name)
+        except UnsupportedType:
+            return
+        if isinstance(value, Stored):
+            mapped = np.memmap(value.path, value.dtype.numpy, "r", value.offset, value.shape)
+            tensor.CopyFrom(numpy_helper.from_array(mapped, tensor.name))
+
+    def _follow_control_flow(self, node: onnx.NodeProto, depth: int) -> bool:
+        """Replaces an `If` or `Loop` whose course is known; True if it did."""
+        if domain_of(node) != "" or depth >= self._limits.depth:
+            return False
+        if node.op_type == "If":
+            condition = self.constants.get(node.input[0])
+            if condition is None or condition.size != 1:
+                return False
+            wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+            branch = next(a.g for a in node.attribute if a.name == wanted)
+            if len(branch.output) != len(node.output):
+                raise InvalidModel("a branch doesn't have the outputs of its If", node=node.name)
+            body, tensors = inline_branch(node, branch, self._names)
+        elif node.op_type == "Loop":
+            trips = self._scalar(node, 0)
+            condition = self._scalar(node, 1)
+            body_graph = next(a.g for a in node.attribute if a.name == "body")
+            has_condition = len(node.input) > 1 and node.input[1] != ""
+            if trips is None or (has_condition and not condition):
+                return False
+            trips = max(trips, 0)
+            if trips > MAX_TRIPS or trips * len(body_graph.node) > MAX_UNROLLED_NODES:
+                return False
+            unrolled = unroll_loop(node, trips, self._names)
+            if unrolled is None:
+                return False
+            body, tensors = unrolled
+        else:
+            return False
+        self._replace(node, body, depth, tensors)
+        return True
+
+    def _scalar(self, node: onnx.NodeProto, index: int) -> int | None:
+        name = node.input[index] if index < len(node.input) else ""
+        value = self.constants.get(name)
+        return None if value is None or value.size != 1 else int(value.reshape(-1)[0])
+
+    def _skip_identity(self, node: onnx.NodeProto) -> bool:
+        """Drops a node that hands its input on, unless an output of the model needs its name."""
+        if domain_of(node) != "" or node.output[0] in self._outputs:
+            return False
+        if node.op_type == "Dropout":
+            training = node.input[2] if len(node.input) > 2 else ""
+            off = self.constants.get(training)
+            if training and (off is None or bool(off.any())):
+                return False
+            if any(o in self._used for o in node.output[1:] if o):
+                return False
+        elif node.op_type != "Identity":
+            return False
+        self._aliases[node.output[0]] = node.input[0]
+        return True
+
+    def _become_vector(self, node: onnx.NodeProto) -> bool:
+        """Replaces shape arithmetic whose result is known by that result."""
+        if any(node.output[1:]):
+            self._arithmetic.propagate(node)
+            return False
+        vector = self._arithmetic.propagate(node)
+        if vector is None:
+            return False
+        numbers = [e.value for e in vector if e is not None and e.value is not None]
+        if len(numbers) != len(vector):
+            return False
+        kind = self.types[node.output[0]]
+        try:
+            array = np.array(numbers, np.int64).astype(kind.dtype.numpy)
+        except OverflowError:
+            return False
+        if array.astype(np.int64).tolist() != numbers:
+            return False
+        self._add_constant(node.output[0], array.reshape(kind.static_shape() or ()))
+        return True
+
+    def _cast_like_to_cast(self, node: onnx.NodeProto) -> None:
+        """`CastLike` to a `Cast` to the type of its second input, whose values don't matter."""
+        if node.op_type != "CastLike" or domain_of(node) != "" or node.input[1] not in self.types:
+            return
+        node.op_type = "Cast"
+        node.attribute.append(
+            onnx.helper.make_attribute("to", self.types[node.input[1]].dtype.onnx)
+        )
+        del node.input[1]
+
+    def _fix_reshape_target(self, node: onnx.NodeProto) -> None:
+        """Writes a computed target as a constant, where 0 (as before) and one -1 can say it.
+
+        That leaves the nodes that computed it without use.
+        """
+        if node.op_type != "Reshape" or domain_of(node) != "" or node.input[1] in self.constants:
+            return
+        if any(a.name == "allowzero" and a.i for a in node.attribute):
+            return
+        target = self._arithmetic.vector(node.input[1])
+        source = self.types[node.input[0]].shape
+        shape = self.types[node.output[0]].shape
+        if target is None or any(e is None for e in target):
+            return
+        numbers: list[int] = []
+        for index, extent in enumerate(shape):
+            if isinstance(extent, int):
+                numbers.append(extent)
+            else:
+                same = index < len(source) and source[index] == extent
+                numbers.append(0 if same else -1)
+        if numbers.count(-1) > 1 or any(extent == 0 for extent in shape):
+            return
+        name = self._names.fresh(f"{node.name}/shape")
+        self._add_constant(name, np.array(numbers, np.int64))
+        node.input[1] = name
+
     def _fold(self, node: onnx.NodeProto, schema: OpSchema) -> bool:
-        if node.op_type != "Constant":
-            bytes_in = sum(v.nbytes for n in node.input if (v := self._value(n)) is not None)
-            bytes_out: int | None = 0
-            for name in node.output:
-                if not name:
-                    continue
+        """Replaces a node of constant inputs by its value, if that pays."""
+        if not all(self._is_constant(n) for n in node.input if n) or not any(node.input):
+            return False
+        bytes_in = sum(v.nbytes for n in node.input if (v := self._value(n)) is not None)
+        bytes_out: int | None = 0
+        for name in node.output:
+            if name and bytes_out is not None:
                 kind = self.types[name]
                 shape = kind.static_shape()
-                if shape is None or bytes_out is None:
-                    bytes_out = None
-                else:
-                    bytes_out += checked_size(shape, kind.dtype.numpy.itemsize)
-            if not may_fold(schema, bytes_in, bytes_out):
-                return False
+                size = kind.dtype.numpy.itemsize
+                bytes_out = None if shape is None else bytes_out + checked_size(shape, size)
+        if not may_fold(schema, bytes_in, bytes_out):
+            return False
         try:
             results = evaluate_node(
-                node, [self._value(n) for n in node.input], self.schemas.opsets
+                node, [self._value(n) for n in node.input], self._schemas.opsets
             )
-        except EvaluationFailed as error:
-            if node.op_type == "Constant":
-                raise InvalidModel(f"malformed constant: {error}", node=node.name) from error
+        except EvaluationFailed:
             return False
+        for name, result in zip(node.output, results, strict=True):
+            if name and (result is None or not _agrees(result, self.types[name])):
+                return False
         for name, result in zip(node.output, results, strict=True):
             if name and result is not None:
                 self._add_constant(name, result)
         return True
+
+    def _drop_dead(self) -> None:
+        """Drops nodes and constants that no output depends on any more."""
+        live = set(self._outputs)
+        kept: list[onnx.NodeProto] = []
+        for node in reversed(self._kept):
+            if any(o in live for o in node.output):
+                kept.append(node)
+                live.update(node.input)
+                live |= captured_names(node)
+        self._kept = kept[::-1]
+        defined = {o for node in self._kept for o in node.output if o}
+        defined |= {spec.name for spec in self.inputs}
+        for name in [n for n in self.types if n not in defined and n not in live]:
+            del self.types[name]
+        for name in [n for n in self.constants if n not in live]:
+            del self.constants[name]
+        stale = [n for n in self.parameters if n not in live]
+        if stale:
+            store = ParameterStore()
+            for name in self.parameters:
+                if name in live:
+                    entry = self.parameters[name]
+                    if entry.path is not None:
+                        store.map(name, entry.dtype, entry.shape, entry.path, entry.offset)
+                    else:
+                        store.add(name, entry.values())
+            self.parameters = store
+        names = {node.name for node in self._kept}
+        self.sources = {n: s for n, s in self.sources.items() if n in names}
+
+
+def _used_names(graph: onnx.GraphProto) -> set[str]:
+    used = {o.name for o in graph.output}
+    for node in graph.node:
+        used.update(node.input)
+        used |= captured_names(node)
+    return used
+
+
+def _agrees(array: NDArray[Any], kind: ValueType) -> bool:
+    """Whether an evaluated result is what inference promised."""
+    if dtypes.from_numpy(array.dtype) != kind.dtype or array.ndim != len(kind.shape):
+        return False
+    return all(
+        isinstance(want, str) or have == want
+        for have, want in zip(array.shape, kind.shape, strict=True)
+    )

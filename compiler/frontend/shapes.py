@@ -7,7 +7,7 @@ arithmetic (`symbolic`) feed each other in a single walk instead of a fixpoint o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -16,7 +16,7 @@ from onnx.shape_inference import infer_node_outputs
 
 from noema import dtypes
 from noema.dtypes import DType
-from noema.errors import InvalidModel
+from noema.errors import InvalidModel, printable
 from noema.signature import Dim
 from noema.sizes import checked_size
 
@@ -92,6 +92,95 @@ def from_type_proto(
         node=node,
     )
     return ValueType(dtype, tuple(shape))
+
+
+def dim_params(graph: onnx.GraphProto) -> set[str]:
+    """Names of symbolic extents that the graph's declarations use."""
+    return {
+        dim.dim_param
+        for value in [*graph.input, *graph.value_info, *graph.output]
+        for dim in value.type.tensor_type.shape.dim
+        if dim.dim_param
+    }
+
+
+def complete_type(
+    proto: onnx.TypeProto,
+    extents: Sequence[Dim | None] | None,
+    declared: onnx.TypeProto | None,
+    known_symbols: Container[str],
+) -> None:
+    """Fills in what inference left open, in place.
+
+    Computed extents are trusted. A declaration in the file is not: it gives the rank where
+    nothing else does, and a *name* to an extent that has none, unless that name already stands
+    for another extent.
+
+    Args:
+        proto: As inferred.
+        extents: As computed by shape arithmetic; None where unknown.
+        declared: From the file's `value_info` or graph output.
+        known_symbols: Symbols that other values have.
+    """
+    if proto.WhichOneof("value") not in (None, "tensor_type"):
+        return
+    tensor = proto.tensor_type
+    hint = declared.tensor_type if declared is not None else None
+    if tensor.elem_type == 0 and hint is not None:
+        tensor.elem_type = hint.elem_type
+    if not tensor.HasField("shape"):
+        if extents is not None:
+            rank = len(extents)
+        elif hint is not None and hint.HasField("shape"):
+            rank = len(hint.shape.dim)
+        else:
+            return
+        tensor.shape.SetInParent()
+        for _ in range(rank):
+            tensor.shape.dim.add()
+    dims = tensor.shape.dim
+    if extents is not None and len(extents) == len(dims):
+        for dim, extent in zip(dims, extents, strict=True):
+            if extent is not None and not dim.HasField("dim_value"):
+                if isinstance(extent, int):
+                    dim.dim_value = extent
+                elif not dim.dim_param:
+                    dim.dim_param = extent
+    if hint is not None and hint.HasField("shape") and len(hint.shape.dim) == len(dims):
+        for dim, named in zip(dims, hint.shape.dim, strict=True):
+            is_open = not dim.HasField("dim_value") and not dim.dim_param
+            if is_open and named.dim_param and named.dim_param not in known_symbols:
+                dim.dim_param = named.dim_param
+
+
+def check_types(
+    node: onnx.NodeProto, schema: onnx.defs.OpSchema, types: Mapping[str, ValueType]
+) -> None:
+    """Checks the element types of the node's inputs against its schema.
+
+    Raises:
+        InvalidModel: A type that the operator doesn't take, or two where it wants one.
+    """
+    bound: dict[str, tuple[str, DType]] = {}
+    variadic = onnx.defs.OpSchema.FormalParameterOption.Variadic
+    for index, name in enumerate(node.input):
+        if not name:
+            continue
+        formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+        dtype = types[name].dtype
+        if f"tensor({element_name(dtype.onnx)})" not in formal.types:
+            raise InvalidModel(
+                f"{node.op_type} does not take {dtype} as its input {formal.name}", node=node.name
+            )
+        if formal.option == variadic and not formal.is_homogeneous:
+            continue
+        other, expected = bound.setdefault(formal.type_str, (name, dtype))
+        if dtype != expected:
+            raise InvalidModel(
+                f"{node.op_type} needs inputs of one type, but {printable(other)} is {expected} "
+                f"and {printable(name)} is {dtype}",
+                node=node.name,
+            )
 
 
 def to_type_proto(value: ValueType) -> onnx.TypeProto:

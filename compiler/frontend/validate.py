@@ -19,8 +19,6 @@ from onnx.defs import OpSchema
 from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
 from noema.sizes import DEFAULT_BUDGET
 
-OLDEST_OPSET = 13
-
 
 @dataclass(frozen=True)
 class ModelLimits:
@@ -93,40 +91,18 @@ def read_opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     return opsets
 
 
-def check_versions(model: onnx.ModelProto) -> dict[str, int]:
-    """Checks IR and operator set versions; returns the operator sets.
-
-    Raises:
-        InvalidModel: Versions missing or contradictory.
-        UnsupportedModel: Newer than the installed onnx package knows.
-    """
-    if model.ir_version < 1:
-        raise InvalidModel("the model states no IR version")
-    if model.ir_version > onnx.IR_VERSION:
-        raise UnsupportedModel(
-            f"ONNX IR version {model.ir_version}; at most {onnx.IR_VERSION} is known",
-            remedy="export the model for an older ONNX release",
-        )
-    opsets = read_opsets(model.opset_import)
-    newest = onnx.defs.onnx_opset_version()
-    if "" not in opsets:
-        if any(domain_of(n) == "" for n in model.graph.node):
-            raise InvalidModel("the model imports no version of the default operator set")
-        opsets[""] = newest
-    if opsets[""] > newest:
-        raise UnsupportedModel(
-            f"operator set {opsets['']}; {newest} is the newest that is known",
-            remedy=f"export the model with opset_version={newest} or less",
-        )
-    return opsets
-
-
 class Schemas:
     """Operator schemas for a model's operator sets, looked up once per operator."""
 
     def __init__(self, opsets: Mapping[str, int]) -> None:
         self.opsets = dict(opsets)
         self._found: dict[tuple[str, str], OpSchema | str] = {}
+
+    def add_import(self, domain: str, version: int) -> None:
+        """Imports a domain, unless it is imported already."""
+        if domain not in self.opsets:
+            self.opsets[domain] = version
+            self._found.clear()
 
     def find(self, domain: str, op_type: str) -> OpSchema | str:
         """The schema, or the reason why there is none."""
@@ -162,7 +138,7 @@ def name_nodes(model: onnx.ModelProto) -> dict[str, str]:
     """
     taken: set[str] = set()
     renamed: dict[str, str] = {}
-    waiting = [model.graph]
+    waiting: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
     unnamed: list[onnx.NodeProto] = []
     counts: Counter[str] = Counter()
     while waiting:
@@ -188,13 +164,40 @@ def _numbered(stem: str, taken: set[str], counts: Counter[str]) -> str:
     return name
 
 
+FunctionKey = tuple[str, str, str]
+"""Domain, name and overload of a model-local function."""
+
+
+def function_key(call: onnx.NodeProto) -> FunctionKey:
+    """What the node would call, were it a call of a model-local function."""
+    return domain_of(call), call.op_type, call.overload
+
+
+def read_functions(model: onnx.ModelProto) -> dict[FunctionKey, onnx.FunctionProto]:
+    """The model-local functions.
+
+    Raises:
+        InvalidModel: Two of the same name.
+    """
+    functions: dict[FunctionKey, onnx.FunctionProto] = {}
+    for function in model.functions:
+        domain = "" if function.domain == "ai.onnx" else function.domain
+        key = (domain, function.name, function.overload)
+        if key in functions:
+            raise InvalidModel(f"two functions are called {printable(function.name)}")
+        functions[key] = function
+    return functions
+
+
 def check_graph(
     model: onnx.ModelProto,
     schemas: Schemas,
-    functions: Mapping[tuple[str, str], onnx.FunctionProto],
+    functions: Mapping[FunctionKey, onnx.FunctionProto],
     limits: ModelLimits,
 ) -> None:
-    """Checks the main graph and everything below it; sorts nodes in place where they aren't.
+    """Checks main graph, subgraphs and functions; sorts nodes in place where they aren't.
+
+    Operator sets that only functions import are added to those of `schemas`.
 
     Raises:
         InvalidModel: At the first thing that is malformed, naming the node.
@@ -207,7 +210,7 @@ class _GraphChecker:
     def __init__(
         self,
         schemas: Schemas,
-        functions: Mapping[tuple[str, str], onnx.FunctionProto],
+        functions: Mapping[FunctionKey, onnx.FunctionProto],
         limits: ModelLimits,
     ) -> None:
         self.schemas = schemas
@@ -215,16 +218,47 @@ class _GraphChecker:
         self.limits = limits
         self.gaps: list[Gap] = []
         self.nodes = 0
+        self.in_function = False
 
     def check(self, model: onnx.ModelProto) -> None:
         self._graph(model.graph, set(), 0)
+        self.in_function = True
+        for key, function in self.functions.items():
+            self._function(op_name(key[0], key[1]), function)
         if self.gaps:
-            ops = sorted({g.op for g in self.gaps})
+            ops = sorted({printable(g.op, 60) for g in self.gaps})
             raise UnsupportedModel(
                 f"the model uses operators that are not known: {', '.join(ops)}",
                 gaps=self.gaps,
                 remedy="export with the standard operators, or for an older operator set",
             )
+
+    def _function(self, name: str, function: onnx.FunctionProto) -> None:
+        imports = read_opsets(function.opset_import)
+        for domain, version in imports.items():
+            self.schemas.add_import(domain, version)
+        body = onnx.GraphProto(name=name)
+        body.input.extend(onnx.ValueInfoProto(name=n) for n in function.input)
+        body.output.extend(onnx.ValueInfoProto(name=n) for n in function.output)
+        body.node.extend(function.node)
+        self._graph(body, set(), 0)
+        del function.node[:]
+        function.node.extend(body.node)
+        if imports != {d: self.schemas.opsets[d] for d in imports}:
+            self._check_function_versions(name, function, Schemas(imports))
+
+    def _check_function_versions(
+        self, name: str, function: onnx.FunctionProto, own: Schemas
+    ) -> None:
+        """A body written for another operator set is fine while its operators are the same."""
+        for node in function.node:
+            here, there = own.get(node), self.schemas.get(node)
+            if here and there and here.since_version != there.since_version:
+                reason = (
+                    f"function {name} uses it as of operator set {here.since_version}, "
+                    f"the model as of {there.since_version}"
+                )
+                self.gaps.append(Gap(op_name(domain_of(node), node.op_type), node.name, reason))
 
     def _graph(self, graph: onnx.GraphProto, outer: set[str], depth: int) -> None:
         if depth > self.limits.depth:
@@ -280,8 +314,8 @@ class _GraphChecker:
 
     def _node(self, node: onnx.NodeProto) -> None:
         domain = domain_of(node)
-        if (domain, node.op_type) in self.functions:
-            function = self.functions[domain, node.op_type]
+        function = self.functions.get(function_key(node))
+        if function is not None:
             if len(node.input) > len(function.input) or len(node.output) > len(function.output):
                 raise InvalidModel("the call doesn't fit the function's signature", node=node.name)
             return
@@ -289,7 +323,7 @@ class _GraphChecker:
         if isinstance(found, str):
             self.gaps.append(Gap(op_name(domain, node.op_type), node.name, found))
             return
-        check_node(node, found)
+        check_node(node, found, in_function=self.in_function)
 
 
 def check_node(node: onnx.NodeProto, schema: OpSchema, *, in_function: bool = False) -> None:
