@@ -1,0 +1,76 @@
+"""Options that several commands share: how a model is to be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from noema.errors import InvalidOption
+from noema.options import CompileOptions, Limits, Precision, Target, parse_shape
+
+
+def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --target, --precision, --shape and --passes to a command."""
+    for option in (
+        click.option("--passes", default="", help="Pass pipeline instead of the default one."),
+        click.option(
+            "--shape",
+            "shapes",
+            multiple=True,
+            metavar="INPUT=1,128",
+            help="Pin an input's extents; ? keeps one dynamic. Repeatable.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice([p.value for p in Precision]),
+            default=Precision.F32.value,
+            show_default=True,
+            help="Number format of the computation.",
+        ),
+        click.option(
+            "--target",
+            default="cpu",
+            show_default=True,
+            help="cpu (this machine), cpu:x86-64-v2|v3|v4 (portable), vulkan, cuda:sm_89.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the limits of the compile process to a command."""
+    for option in (
+        click.option("--memory-limit", type=int, metavar="GIB", help="Address space of the compiler."),
+        click.option("--time-limit", type=int, metavar="SECONDS", help="Wall clock of the compiler."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_options(
+    target: str, precision: str, shapes: Sequence[str], passes: str
+) -> CompileOptions:
+    """The options as a typed value.
+
+    Raises:
+        InvalidOption: One of them can't be understood, or an input's shape is given twice.
+    """
+    pinned: dict[str, tuple[int | None, ...]] = {}
+    for name, extents in map(parse_shape, shapes):
+        if name in pinned:
+            raise InvalidOption(f"the shape of {name!r} is given twice")
+        pinned[name] = extents
+    return CompileOptions(Target.parse(target), Precision(precision), pinned, passes)
+
+
+def read_limits(memory_limit: int | None, time_limit: int | None) -> Limits:
+    """The limits as a typed value; defaults where none is given."""
+    default = Limits()
+    return Limits(
+        memory_bytes=default.memory_bytes if memory_limit is None else memory_limit << 30,
+        cpu_seconds=default.cpu_seconds if time_limit is None else 4 * time_limit,
+        wall_seconds=default.wall_seconds if time_limit is None else time_limit,
+    )
