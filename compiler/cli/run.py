@@ -1,0 +1,280 @@
+"""`noema run`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from noema.cli.models import compile_options, limit_options, read_limits, read_options
+from noema.errors import AccuracyBudgetMissed, InvalidInput, InvalidOption
+
+if TYPE_CHECKING:
+    from noema.check import OutputError
+    from noema.runtime.session import Program
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@click.command("run", short_help="Run a model once, compiling it first if need be.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE.npy|random|zeros",
+    help="Values of an input; random where not given. Repeatable.",
+)
+@click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="SYMBOL=N",
+    help="Extent of a symbolic dimension of made-up inputs; default 1. Repeatable.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that gets each output as a .npy file.",
+)
+@click.option("--check", is_flag=True, help="Compare the outputs with ONNX Runtime's.")
+@click.option(
+    "--tolerance",
+    default=1e-4,
+    show_default=True,
+    help="With --check: largest error that passes, relative to an output's largest magnitude.",
+)
+@click.option("--threads", type=int, help="Worker threads; default: one per core.")
+@click.option("--device", help="Where to run, e.g. cpu or vulkan:1; default: the target's kind.")
+@click.option("--cache/--no-cache", default=True, help="Use the compile cache.")
+@compile_options
+@limit_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def run_command(
+    model: Path,
+    inputs: tuple[str, ...],
+    dims: tuple[str, ...],
+    seed: int,
+    output: Path | None,
+    check: bool,
+    tolerance: float,
+    threads: int | None,
+    device: str | None,
+    cache: bool,
+    target: str,
+    precision: str,
+    shapes: tuple[str, ...],
+    passes: str,
+    memory_limit: int | None,
+    time_limit: int | None,
+    as_json: bool,
+) -> None:
+    """Run MODEL (.onnx or .noema) once and print what comes out.
+
+    An .onnx file is compiled first, and found in the compile cache the next time.
+
+    \b
+    noema run model.noema --input x=x.npy --output results/
+    noema run bert.onnx --dim batch=2 --dim sequence=128 --check
+    """
+    from noema.api import compile_cached
+    from noema.cli.progress import progress_line
+    from noema.runtime.session import load
+
+    if model.suffix == ".noema":
+        if check:
+            raise InvalidOption("--check needs the .onnx file to compare with")
+        program = load(model, threads=threads, device=device)
+    else:
+        options = read_options(target, precision, shapes, passes)
+        with progress_line(quiet=as_json) as on_progress:
+            program = compile_cached(
+                model,
+                options,
+                threads=threads,
+                device=device,
+                use_cache=cache,
+                limits=read_limits(memory_limit, time_limit),
+                on_progress=on_progress,
+            )
+    with program:
+        feeds = _feeds(program, inputs, dims, seed)
+        start = time.perf_counter()
+        outputs = program.run(feeds)
+        seconds = time.perf_counter() - start
+        errors = _check(model, feeds, outputs, tolerance) if check else []
+        files = {} if output is None else _save(outputs, output)
+        if as_json:
+            click.echo(json.dumps(_record(outputs, seconds, errors, files), indent=2))
+        else:
+            _print(program, outputs, seconds, errors, files)
+    wrong = [e for e in errors if not e.agrees]
+    if wrong:
+        names = ", ".join(e.name for e in wrong)
+        raise AccuracyBudgetMissed(
+            f"not within {tolerance:g} of ONNX Runtime: {names}",
+            remedy="if the network amplifies rounding, allow more with --tolerance; else report it",
+        )
+
+
+def _feeds(
+    program: Program, inputs: Sequence[str], dims: Sequence[str], seed: int
+) -> Arrays:
+    """The arrays to run on, as the options say.
+
+    Raises:
+        InvalidOption: An option isn't of its form, or names something twice.
+        InvalidInput: A file can't be read, or there is no such input.
+    """
+    from noema.samples import check_extents, random_input, zero_input
+
+    extents = dict(map(_dim, dims))
+    check_extents(program.inputs, extents)
+    sources = dict(map(_source, inputs))
+    names = [spec.name for spec in program.inputs]
+    for name in sources:
+        if name not in names:
+            raise InvalidInput(
+                f"there is no input {name!r}", remedy=f"the inputs are {', '.join(names)}"
+            )
+    rng = np.random.default_rng(seed)
+    feeds: Arrays = {}
+    for spec in program.inputs:
+        source = sources.get(spec.name, "random")
+        made_up = random_input(spec, extents, rng)  # drawn always: the others don't depend on it
+        if source == "random":
+            feeds[spec.name] = made_up
+        elif source == "zeros":
+            feeds[spec.name] = zero_input(spec, extents)
+        else:
+            feeds[spec.name] = _read(source, spec.dtype.numpy)
+    return feeds
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, _, extent = text.rpartition("=")
+    if not name or not extent.isdecimal():
+        raise InvalidOption(f"cannot read dimension {text!r}", remedy="write it as --dim batch=2")
+    return name, int(extent)
+
+
+def _source(text: str) -> tuple[str, str]:
+    name, _, source = text.partition("=")
+    if not name or not source:
+        raise InvalidOption(
+            f"cannot read input {text!r}", remedy="write it as --input x=x.npy, x=random or x=zeros"
+        )
+    return name, source
+
+
+def _read(source: str, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    try:
+        array = np.load(source, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(f"cannot read {source}: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise InvalidInput(f"{source} holds several arrays", remedy="save each with numpy.save")
+    # numpy writes the types that it doesn't know (bfloat16, …) as raw bytes of their size.
+    return array.view(dtype) if array.dtype.kind == "V" and dtype.kind == "V" else array
+
+
+def _check(
+    model: Path, feeds: Arrays, outputs: Mapping[str, NDArray[np.generic]], tolerance: float
+) -> list[OutputError]:
+    from noema.check import compare, reference_outputs
+
+    return compare(reference_outputs(model, feeds, list(outputs)), outputs, tolerance)
+
+
+def _save(outputs: Mapping[str, NDArray[np.generic]], folder: Path) -> dict[str, str]:
+    """Writes each output; the file names are safe whatever the outputs are called."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str] = {}
+    for number, (name, array) in enumerate(outputs.items()):
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", name).strip(".")[:100] or "output"
+        path = folder / f"{stem}.npy"
+        if str(path) in files.values():
+            path = folder / f"{stem}.{number}.npy"
+        np.save(path, array, allow_pickle=False)
+        files[name] = str(path)
+    return files
+
+
+def _summary(array: NDArray[np.generic]) -> tuple[float, float, float] | None:
+    if array.size == 0 or array.dtype.kind == "c":
+        return None
+    wide = array.astype(np.float64)
+    return float(wide.min()), float(wide.mean()), float(wide.max())
+
+
+def _record(
+    outputs: Arrays, seconds: float, errors: Sequence[OutputError], files: Mapping[str, str]
+) -> dict[str, object]:
+    found = {e.name: e for e in errors}
+    rows: list[dict[str, object]] = []
+    for name, array in outputs.items():
+        row: dict[str, object] = {
+            "name": name,
+            "dtype": str(array.dtype),
+            "shape": list(array.shape),
+            "min_mean_max": _summary(array),
+        }
+        if name in files:
+            row["file"] = files[name]
+        if name in found:
+            error = found[name]
+            row["check"] = {
+                "max_abs": error.max_abs,
+                "max_rel": error.max_rel,
+                "agrees": error.agrees,
+                "note": error.note,
+            }
+        rows.append(row)
+    return {"seconds": seconds, "outputs": rows}
+
+
+def _print(
+    program: Program,
+    outputs: Arrays,
+    seconds: float,
+    errors: Sequence[OutputError],
+    files: Mapping[str, str],
+) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("output", "type", "min", "mean", "max"):
+        table.add_column(heading)
+    if errors:
+        for heading in ("max abs error", "max rel error", ""):
+            table.add_column(heading)
+    found = {e.name: e for e in errors}
+    for name, array in outputs.items():
+        summary = _summary(array)
+        numbers = ["", "", ""] if summary is None else [f"{v:.6g}" for v in summary]
+        cells = [escape(name), escape(f"{array.dtype}{list(array.shape)}"), *numbers]
+        if name in found:
+            error = found[name]
+            verdict = "[green]agrees[/]" if error.agrees else f"[red]differs[/] {error.note}"
+            cells += [f"{error.max_abs:.3g}", f"{error.max_rel:.3g}", verdict]
+        table.add_row(*cells)
+    console = Console()
+    console.print(table)
+    plural = "" if program.threads == 1 else "s"
+    console.print(
+        f"{seconds * 1e3:.2f} ms (first call) on {program.device}, "
+        f"{program.threads} thread{plural}",
+        highlight=False,
+    )
+    for name, path in files.items():
+        console.print(f"{escape(name)} → {escape(path)}", highlight=False)
