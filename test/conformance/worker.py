@@ -1,0 +1,68 @@
+"""The worker process: reads names of cases, writes how each ended.
+
+Lines of JSON: `{"case": NAME}` in; `{"outcome": …, "detail": …, "seconds": …}` out, after one
+`{"ready": true}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+import traceback
+import warnings
+from typing import IO
+
+from .backends import BACKENDS, Backend
+from .cases import Case, load_cases
+from .compare import mismatch
+from .outcome import Outcome
+
+_DETAIL_CHARACTERS = 2000
+
+
+def main() -> int:
+    """Serves until the input ends."""
+    # Native code may print; only this stream is the protocol's.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+    backend = BACKENDS[sys.argv[1]]()
+    cases = load_cases()
+    _reply(replies, {"ready": True})
+    for line in sys.stdin:
+        case = cases[json.loads(line)["case"]]
+        start = time.monotonic()
+        outcome, detail = run_case(backend, case)
+        seconds = time.monotonic() - start
+        _reply(replies, {"outcome": outcome.value, "detail": detail, "seconds": seconds})
+    return 0
+
+
+def run_case(backend: Backend, case: Case) -> tuple[Outcome, str]:
+    """Runs one case in this process; how it ended and why."""
+    try:
+        outputs = backend.run(case)
+    except Exception as error:
+        outcome, detail = backend.classify(error)
+        if outcome is Outcome.ERROR:
+            traceback.print_exc(file=sys.stderr)
+        return outcome, one_line(detail)
+    problem = mismatch(case, outputs)
+    return (Outcome.PASS, "") if problem is None else (Outcome.WRONG, one_line(problem))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, of bounded length."""
+    return re.sub(r"\s+", " ", text).strip()[:_DETAIL_CHARACTERS]
+
+
+def _reply(replies: IO[str], record: dict[str, object]) -> None:
+    replies.write(json.dumps(record) + "\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
