@@ -32,7 +32,10 @@ def check_inputs(specs: tuple[TensorSpec, ...], values: Mapping[str, object]) ->
     for spec in specs:
         value = values[spec.name]
         array = value if type(value) is np.ndarray else _as_array(spec, value)
-        if array.dtype is not spec.dtype.numpy and array.dtype.newbyteorder("=") != spec.dtype.numpy:
+        if (
+            array.dtype is not spec.dtype.numpy
+            and array.dtype.newbyteorder("=") != spec.dtype.numpy
+        ):
             found = dtypes.from_numpy(array.dtype.newbyteorder("="))
             raise InvalidInput(
                 f"input {printable(spec.name)} has element type {found or array.dtype}, "
@@ -93,7 +96,9 @@ def _wrong_names(specs: tuple[TensorSpec, ...], values: Mapping[str, object]) ->
         hint = f" (did you mean {printable(close[0])}?)" if close else ""
         problems.append(f"no input is called {printable(str(name))}{hint}")
     if missing:
-        problems.append("missing: " + ", ".join(_expected(s, True) for s in specs if s.name in missing))
+        problems.append(
+            "missing: " + ", ".join(_expected(s, True) for s in specs if s.name in missing)
+        )
     expected = ", ".join(_expected(spec, True) for spec in specs) or "none"
     return InvalidInput("; ".join(problems), remedy=f"the inputs are {expected}")
 

@@ -88,6 +88,7 @@ class Invoker:
         signature = artifact.manifest.signature
         self._hal: HalDevice | None = device.hal
         self._outputs = signature.outputs
+        self._element_types = [element_type(spec.dtype) for spec in signature.outputs]
         self._context: VmContext | None
         self._function: VmFunction | None
         self._context, self._function = _load(artifact, device)
@@ -124,7 +125,9 @@ class Invoker:
             if self.device.shares_memory:
                 return self._map_outputs(outputs)
             return {
-                spec.name: self._read_back(spec, _output_view(outputs, index, spec))
+                spec.name: self._read_back(
+                    spec, _output_view(outputs, index, self._element_types[index], spec)
+                )
                 for index, spec in enumerate(self._outputs)
             }
         finally:
@@ -138,9 +141,13 @@ class Invoker:
         result: dict[str, Array] = {}
         taken: list[tuple[int, int]] | None = None
         for index, spec in enumerate(self._outputs):
-            view = _output_view(outputs, index, spec)
+            view = _output_view(outputs, index, self._element_types[index], spec)
+            shape = view.shape
+            if 0 in shape:
+                result[spec.name] = np.zeros(shape, spec.dtype.numpy)
+                continue
             mapped = view.map()
-            array: Array = mapped.asarray(view.shape, spec.dtype.numpy)
+            array = _over(mapped, shape, spec)
             if array.nbytes < ZERO_COPY_BYTES:
                 result[spec.name] = array.copy()
                 continue
@@ -177,8 +184,7 @@ class Invoker:
             signal_semaphores=iree.HalFence.create_at(done, 1),
         )
         iree.HalFence.create_at(done, 1).wait()
-        mapped: Array = staging.map().asarray(shape, spec.dtype.numpy)
-        return mapped.copy()
+        return _over(staging.map(), shape, spec).copy()
 
 
 class _HostArgument:
@@ -287,16 +293,25 @@ class _Lease:
         self._invoker = None
 
 
+def _over(mapped: MappedMemory, shape: list[int], spec: TensorSpec) -> Array:
+    """A read-only array over mapped memory, checked against its length."""
+    memory: Any = mapped  # it has the buffer protocol; the stubs don't know
+    return np.ndarray(shape, spec.dtype.numpy, memory)
+
+
 def _lend(array: Array, mapped: MappedMemory, invoker: Invoker) -> Array:
-    """The same memory as an array whose base is a `_Lease`."""
-    flat = array.reshape(-1).view(np.uint8)
-    owner = _Lease(flat.__array_interface__, mapped, invoker)
+    """The same memory as a writable array whose base is a `_Lease`."""
+    start, end = _address_range(array)
+    interface = {"data": (start, False), "shape": (end - start,), "typestr": "|u1", "version": 3}
+    owner = _Lease(interface, mapped, invoker)
     return np.asarray(owner).view(array.dtype).reshape(array.shape)
 
 
-def _output_view(outputs: VmVariantList, index: int, spec: TensorSpec) -> HalBufferView:
+def _output_view(
+    outputs: VmVariantList, index: int, expected: int, spec: TensorSpec
+) -> HalBufferView:
     view = outputs.get_as_object(index, HalBufferView)
-    found, expected = int(view.element_type), element_type(spec.dtype)
+    found = int(view.element_type)
     # The low byte is the width; signless and signed integers are alike.
     if found != expected and (found & 0xFF, found >> 28) != (expected & 0xFF, expected >> 28):
         raise InternalError(f"output {spec.name!r} came as IREE element type {found:#x}")

@@ -102,13 +102,12 @@ def render_end(members: Sequence[Placed], manifest_sha256: str) -> bytes:
     directory = b"".join(_central_record(member) for member in members)
     start = members[-1].end
     count = len(members)
+    versions = (_VERSION, _VERSION)
     end64 = _END64.pack(
-        b"PK\x06\x06", _END64.size - 12, _VERSION, _VERSION, 0, 0, count, count, len(directory), start
+        b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, len(directory), start
     )
     locator = _LOCATOR.pack(b"PK\x06\x07", 0, start + len(directory), 1)
-    end = _END.pack(
-        b"PK\x05\x06", 0, 0, count, count, len(directory), _SATURATED, _COMMENT_BYTES
-    )
+    end = _END.pack(b"PK\x05\x06", 0, 0, count, count, len(directory), _SATURATED, _COMMENT_BYTES)
     return directory + end64 + locator + end + COMMENT_PREFIX + manifest_sha256.encode("ascii")
 
 
@@ -145,7 +144,7 @@ def parse_trailer(trailer: bytes, file_bytes: int) -> End:
     Raises:
         ValueError: They are not the end of an artifact; the message says what is wrong.
     """
-    if len(trailer) != TRAILER_BYTES or trailer[: 4] != b"PK\x06\x06":
+    if len(trailer) != TRAILER_BYTES or trailer[:4] != b"PK\x06\x06":
         raise ValueError("it does not end as an artifact does")
     if not trailer[-_COMMENT_BYTES:].startswith(COMMENT_PREFIX):
         raise ValueError("it is a zip file but not an artifact of format v1")

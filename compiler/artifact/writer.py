@@ -102,7 +102,9 @@ def write(
         vouched: dict[str, Member] = {}
         for name, nbytes, blocks in members:
             start = placed[-1].end if placed else 0
-            digest, crc32 = _write_member(file, container.place(Entry(name, nbytes, 0), start), blocks)
+            digest, crc32 = _write_member(
+                file, container.place(Entry(name, nbytes, 0), start), blocks
+            )
             vouched[name] = Member(nbytes, crc32, digest)
             placed.append(container.place(Entry(name, nbytes, crc32), start))
         manifest = replace(manifest, members=vouched)
@@ -110,9 +112,7 @@ def write(
         if len(text) > MAX_MANIFEST_BYTES:
             raise InternalError(f"manifest of {len(text)} bytes")
         parse(text)  # what we write, we can read
-        placed.append(
-            container.place(Entry(MANIFEST, len(text), zlib.crc32(text)), placed[-1].end)
-        )
+        placed.append(container.place(Entry(MANIFEST, len(text), zlib.crc32(text)), placed[-1].end))
         _write_member(file, placed[-1], _blocks(text))
         file.write(container.render_end(placed, hashlib.sha256(text).hexdigest()))
         for member in placed:  # now with their CRCs
@@ -177,7 +177,9 @@ def _write_member(file: BinaryIO, place: Placed, blocks: Iterable[memoryview]) -
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """Opens a temporary file that takes `path`'s place when the block ends without an error."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
