@@ -310,8 +310,13 @@ def schema_function(
 
 
 def _fits(function: onnx.FunctionProto, schemas: Schemas) -> bool:
-    """Whether every node of the body is a valid node in the model's operator sets."""
+    """Whether the body is straight-line, and each node valid in the model's operator sets.
+
+    A body that loops (that of `Range`, say) is no simpler than its operator.
+    """
     for node in function.node:
+        if node.op_type in ("Loop", "Scan"):
+            return False
         schema = schemas.get(node)
         if schema is None:
             return False

@@ -32,6 +32,7 @@ from noema.frontend.functions import (
     unroll_loop,
 )
 from noema.frontend.inputs import declared_inputs
+from noema.frontend.extents import ExtentRules
 from noema.frontend.propagate import ShapeArithmetic
 from noema.frontend.shapes import (
     SymbolNames,
@@ -97,6 +98,7 @@ class Resolver:
         self._names = names
         self._symbols = SymbolNames(dim_params(model.graph))
         self._arithmetic = ShapeArithmetic(Extents(self._symbols), self.types, self.constants)
+        self._extents = ExtentRules(self._arithmetic, self.types, self.constants)
         self._protos: dict[str, onnx.TypeProto] = {}
         self._values: dict[str, onnx.TensorProto] = {}
         self._aliases: dict[str, str] = {}
@@ -142,6 +144,7 @@ class Resolver:
             )
         for value in graph.output:
             self._check_declared(value.name, value.name)
+        self._name_output_symbols()
         self._drop_dead()
 
     def graph(self) -> onnx.GraphProto:
@@ -235,7 +238,7 @@ class Resolver:
 
     def _set_output_types(self, node: onnx.NodeProto, inferred: Mapping[str, onnx.TypeProto]) -> bool:
         """Types of the node's outputs; False if one of them is a gap."""
-        extents = self._arithmetic.sharpen(node)
+        extents = self._extents.of(node)
         complete = True
         for index, name in enumerate(node.output):
             if not name:
@@ -244,7 +247,7 @@ class Resolver:
             proto.CopyFrom(inferred.get(name, onnx.TypeProto()))
             complete_type(
                 proto,
-                extents if index == 0 else None,
+                extents[index] if index < len(extents) else None,
                 self._declared.get(name),
                 self._known_symbols,
             )
@@ -270,6 +273,26 @@ class Resolver:
             raise InvalidModel(
                 f"{name!r} is declared as another type than {self.types[name].dtype}", node=node
             )
+
+    def _name_output_symbols(self) -> None:
+        """Gives extents of outputs that have made-up symbols the names that the file declares."""
+        renamed: dict[str, str] = {}
+        for value in self._model.graph.output:
+            shape = self.types[value.name].shape
+            declared = value.type.tensor_type.shape.dim
+            if len(declared) != len(shape):
+                continue
+            for dim, named in zip(shape, declared, strict=True):
+                if not isinstance(dim, str) or not self._symbols.is_made_up(dim):
+                    continue
+                if named.dim_param and named.dim_param not in self._known_symbols:
+                    if dim not in renamed:
+                        self._known_symbols.add(named.dim_param)
+                        renamed[dim] = named.dim_param
+        for name, kind in self.types.items():
+            if any(d in renamed for d in kind.shape):
+                shape = tuple(renamed.get(d, d) if isinstance(d, str) else d for d in kind.shape)
+                self.types[name] = ValueType(kind.dtype, shape)
 
     # The walk.
 

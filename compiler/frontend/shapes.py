@@ -46,13 +46,19 @@ class SymbolNames:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._made: set[str] = set()
         self._next = 0
 
     def fresh(self) -> str:
         while (name := f"?{self._next}") in self._taken:
             self._next += 1
         self._taken.add(name)
+        self._made.add(name)
         return name
+
+    def is_made_up(self, name: str) -> bool:
+        """Whether `fresh` gave the name, and not the model."""
+        return name in self._made
 
 
 class UnsupportedType(Exception):
@@ -195,6 +201,10 @@ def element_name(elem_type: int) -> str:
         return f"unknown element type {elem_type}"
 
 
+_AS_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""Ops without an inference function whose result has the type of their first input."""
+
+
 def infer_outputs(
     schema: onnx.defs.OpSchema,
     node: onnx.NodeProto,
@@ -216,6 +226,8 @@ def infer_outputs(
     Raises:
         InvalidModel: Inference refuses the node.
     """
+    if schema.name in _AS_FIRST_INPUT and schema.domain == "":
+        return {node.output[0]: input_types[node.input[0]]}
     if not schema.has_type_and_shape_inference_function:
         return _infer_through_model(node, input_types, input_values, opsets, ir_version)
     try:

@@ -97,6 +97,7 @@ class Extents:
         self._symbols = symbols
         self._meaning: dict[str, Expr] = {}
         self._name: dict[object, str] = {}
+        self._unclamped: dict[str, Expr] = {}
 
     def expr(self, dim: Dim) -> Expr:
         if isinstance(dim, int):
@@ -159,3 +160,44 @@ class Extents:
         if dividend.is_extent and divisor.is_extent:
             return self.opaque("quotient", dividend, divisor)
         return None
+
+    def floor_extent(self, dividend: Expr, divisor: Expr) -> Dim:
+        """Floor of a quotient that is known to be an extent (the model is invalid otherwise)."""
+        exact = dividend.exact_quotient(divisor)
+        return self.dim(self.opaque("quotient", dividend, divisor) if exact is None else exact)
+
+    def clamped(self, whole: Expr, start: Expr, end: Expr) -> Expr:
+        """Length of the slice `start:end` of an extent `whole`; all three are extents.
+
+        The result stands for itself, since the ends are clamped to `whole`, but `broadcast`
+        knows that it is `end - start` wherever it meets that.
+        """
+        if whole.value is not None and start.value is not None and end.value is not None:
+            last = min(end.value, whole.value)
+            return Expr.constant(max(last - min(start.value, whole.value), 0))
+        result = self.opaque("slice", whole, start, end)
+        name = self.dim(result)
+        if isinstance(name, str):
+            self._unclamped[name] = end - start
+        return result
+
+    def broadcast(self, a: Dim, b: Dim) -> Dim:
+        """What two extents broadcast to, assuming that they do.
+
+        A clamped slice that meets its own unclamped length was not clamped: `[1, min(S, 512)]`
+        position embeddings plus `[N, S]` token embeddings have `S` columns, or are invalid.
+        """
+        if a == b or b == 1:
+            return a
+        if a == 1:
+            return b
+        for number, other in ((a, b), (b, a)):
+            if isinstance(number, int):
+                # An extent that isn't 1 wins; against 0 or an unknown it is still what remains.
+                return other if number == 1 else number
+        assert isinstance(a, str) and isinstance(b, str)
+        for clamped, other in ((a, b), (b, a)):
+            if clamped in self._unclamped and self._unclamped[clamped] == self.expr(other):
+                return other
+        pair = sorted((self.expr(a), self.expr(b)), key=lambda e: e.terms)
+        return self.dim(self.opaque("broadcast", *pair))
