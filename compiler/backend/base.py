@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from noema.backend import cpu, cuda, vulkan
 from noema.backend.iree import generate
+from noema.errors import CompileFailed
 from noema.options import Target
 
 COMMON = (
@@ -31,7 +32,16 @@ def flags(target: Target) -> Sequence[str]:
 def generate_program(bytecode: bytes, target: Target) -> bytes:
     """Compiles a lowered module to a VM FlatBuffer for `target`.
 
+    A program that the code generator refuses when it fuses aggressively is tried once more
+    without; what it computes is the same.
+
     Raises:
-        CompileFailed: IREE refused it.
+        CompileFailed: IREE refused it both ways.
     """
-    return generate(bytecode, flags(target))
+    plain = flags(target)
+    if target.kind == "cpu":
+        try:
+            return generate(bytecode, [*plain, *cpu.OPTIMISED])
+        except CompileFailed:
+            pass
+    return generate(bytecode, plain)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+OPTIMISED = ("--iree-opt-level=O2",)
+"""Aggressive fusion: fastest, but it forms some dispatches that code generation then refuses."""
+
 STACK_BYTES = 1 << 20
 """Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions."""
 
@@ -26,7 +29,6 @@ def flags(arch: str) -> Sequence[str]:
         "--iree-hal-target-device=local",
         "--iree-hal-local-target-device-backends=llvm-cpu",
         *cpu,
-        "--iree-opt-level=O2",
         "--iree-opt-data-tiling",
         f"--iree-llvmcpu-stack-allocation-limit={STACK_BYTES}",
     ]
