@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx.backend.test.case.test_case import TestCase
 
 Value = Any
 """A tensor (numpy array), a sequence (list) or an absent optional (None)."""
@@ -76,15 +76,15 @@ def load_cases() -> dict[str, Case]:
         # The generators overflow and divide by zero on purpose.
         warnings.simplefilter("ignore")
         suite = load_model_tests(kind="node")
-    ops = {test.name: _op(test.model) for test in suite if not is_expanded(test.name)}
+    ops = {test.name: _op(_model(test)) for test in suite if not is_expanded(test.name)}
     cases: dict[str, Case] = {}
     for test in suite:
-        ((inputs, outputs),) = test.data_sets
+        ((inputs, outputs),) = test.data_sets or ()
         cases[test.name] = Case(
             name=test.name,
             op=ops[_EXPANDED.sub("", test.name)],
             expanded=is_expanded(test.name),
-            model=test.model,
+            model=_model(test),
             inputs=tuple(_value(x) for x in inputs),
             outputs=tuple(_value(x) for x in outputs),
             rtol=test.rtol,
@@ -103,10 +103,15 @@ def is_tensor(value: Value) -> bool:
     return isinstance(value, np.ndarray) and value.dtype != object and value.dtype.kind not in "US"
 
 
-def sample(names: Sequence[str], size: int, seed: int) -> list[str]:
+def sample(names: list[str], size: int, seed: int) -> list[str]:
     """`size` of the names, drawn without repetition; the same for the same seed, sorted."""
     chosen = np.random.default_rng(seed).permutation(len(names))[:size]
-    return sorted(names[i] for i in chosen)
+    return sorted(str(names[i]) for i in chosen)
+
+
+def _model(test: TestCase) -> onnx.ModelProto:
+    assert test.model is not None  # in-memory cases have one
+    return test.model
 
 
 def _op(model: onnx.ModelProto) -> str:

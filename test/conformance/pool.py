@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -77,17 +78,13 @@ class Worker:
 
     def close(self) -> None:
         """Ends the process and everything that it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):  # gone already
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it is gone already, and so is its group
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             assert stream is not None
-            try:
+            with contextlib.suppress(BrokenPipeError):  # unsent input of a dead worker
                 stream.close()
-            except BrokenPipeError:
-                pass  # unsent input of a dead worker
 
     def __enter__(self) -> Worker:
         return self
@@ -197,7 +194,7 @@ def _serve(
                 outcome = Outcome.CRASH if isinstance(error, WorkerDied) else Outcome.HANG
                 seconds = round(time.monotonic() - start, 3)
                 done.put(Result(case.name, case.op, case.expanded, outcome, str(error), seconds))
-    except BaseException as error:  # handed to the caller's thread, which raises it
+    except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
         done.put(error)
     finally:
         if worker is not None:

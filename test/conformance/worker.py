@@ -45,7 +45,7 @@ def run_case(backend: Backend, case: Case) -> tuple[Outcome, str]:
     """Runs one case in this process; how it ended and why."""
     try:
         outputs = backend.run(case)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what a case raises is its result
         outcome, detail = backend.classify(error)
         if outcome is Outcome.ERROR:
             traceback.print_exc(file=sys.stderr)
