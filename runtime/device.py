@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from noema.errors import DeviceUnavailable, InvalidOption
@@ -43,7 +44,7 @@ class DeviceInfo:
     available: bool
     reason: str = ""
     description: str = ""
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -139,26 +140,21 @@ def open_device(name: str, threads: int | None = None) -> OpenDevice:
 def _open_cpu(threads: int) -> HalDevice:
     if threads == 1:
         return _create("local-sync", None)
-    from iree.runtime.flags import parse_flags
-
+    flags: Any = import_module("iree.runtime.flags")
     cpu = this_cpu()
     # A worker per core may as well stay on its core; fewer must not all choose the first ones,
     # where the next session or process would put its workers too.
     pinned = threads == cpu.physical and cpu.logical == os.cpu_count()
     with _FLAGS_LOCK:
-        if pinned:
-            flags = (0, threads)
-        else:
-            flags = (threads, threads)
-        parse_flags(
-            f"--task_topology_group_count={flags[0]}",
-            f"--task_topology_max_group_count={flags[1]}",
+        flags.parse_flags(
+            f"--task_topology_group_count={0 if pinned else threads}",
+            f"--task_topology_max_group_count={threads}",
         )
         try:
             return _create("local-task", None)
         finally:
             # IREE's own defaults again, for others who use it in this process.
-            parse_flags("--task_topology_group_count=0", "--task_topology_max_group_count=64")
+            flags.parse_flags("--task_topology_group_count=0", "--task_topology_max_group_count=64")
 
 
 def _adapters(kind: str) -> list[dict[str, Any]]:
@@ -191,9 +187,8 @@ def _create(driver_name: str, device_info: dict[str, Any] | None) -> HalDevice:
 
 def _driver(name: str) -> Any:
     # Not get_cached_hal_driver: see the module's docstring. The stubs lack this function.
-    from iree.runtime import _binding
-
-    return _binding.create_hal_driver(name)  # type: ignore[attr-defined]
+    binding: Any = import_module("iree.runtime._binding")
+    return binding.create_hal_driver(name)
 
 
 def _reason(error: Exception) -> str:

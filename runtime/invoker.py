@@ -15,6 +15,7 @@ What decides the code here, all of it observed with IREE 3.13:
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import iree.runtime as iree
@@ -42,34 +43,35 @@ _HOST_USAGE = int(iree.BufferUsage.DEFAULT | iree.BufferUsage.MAPPING)
 _READBACK_MEMORY = int(iree.MemoryType.HOST_LOCAL | iree.MemoryType.DEVICE_VISIBLE)
 _READBACK_USAGE = int(iree.BufferUsage.TRANSFER_TARGET | iree.BufferUsage.MAPPING_SCOPED)
 
-_ELEMENT_TYPES = {
-    "bool": HalElementType.BOOL_8,
-    "float16": HalElementType.FLOAT_16,
-    "float32": HalElementType.FLOAT_32,
-    "float64": HalElementType.FLOAT_64,
-    "bfloat16": HalElementType.BFLOAT_16,
-    "complex64": HalElementType.COMPLEX_64,
-    "complex128": HalElementType.COMPLEX_128,
-    "float8_e4m3fn": HalElementType.FLOAT_8_E4M3_FN,
-    "float8_e4m3fnuz": HalElementType.FLOAT_8_E4M3_FNUZ,
-    "float8_e5m2": HalElementType.FLOAT_8_E5M2,
-    "float8_e5m2fnuz": HalElementType.FLOAT_8_E5M2_FNUZ,
-    "float8_e8m0fnu": HalElementType.FLOAT_8_E8M0_FNU,
+_TYPE: Any = HalElementType  # the stubs miss that these are integers
+_ELEMENT_TYPES: dict[str, int] = {
+    "bool": int(_TYPE.BOOL_8),
+    "float16": int(_TYPE.FLOAT_16),
+    "float32": int(_TYPE.FLOAT_32),
+    "float64": int(_TYPE.FLOAT_64),
+    "bfloat16": int(_TYPE.BFLOAT_16),
+    "complex64": int(_TYPE.COMPLEX_64),
+    "complex128": int(_TYPE.COMPLEX_128),
+    "float8_e4m3fn": int(_TYPE.FLOAT_8_E4M3_FN),
+    "float8_e4m3fnuz": int(_TYPE.FLOAT_8_E4M3_FNUZ),
+    "float8_e5m2": int(_TYPE.FLOAT_8_E5M2),
+    "float8_e5m2fnuz": int(_TYPE.FLOAT_8_E5M2_FNUZ),
+    "float8_e8m0fnu": int(_TYPE.FLOAT_8_E8M0_FNU),
 }
-_INTEGERS = {
-    8: HalElementType.INT_8,
-    16: HalElementType.INT_16,
-    32: HalElementType.INT_32,
-    64: HalElementType.INT_64,
+_INTEGERS: dict[int, int] = {
+    8: int(_TYPE.INT_8),
+    16: int(_TYPE.INT_16),
+    32: int(_TYPE.INT_32),
+    64: int(_TYPE.INT_64),
 }
 
 
 def element_type(dtype: DType) -> int:
     """IREE's element type of a tensor that crosses a program's boundary (signless integers)."""
     if dtype.bits < 8:
-        return int(HalElementType.INT_8)
+        return _INTEGERS[8]
     named = _ELEMENT_TYPES.get(dtype.name)
-    return int(named if named is not None else _INTEGERS[dtype.bits])
+    return named if named is not None else _INTEGERS[dtype.bits]
 
 
 class Invoker:
@@ -311,7 +313,8 @@ def _output_view(
     outputs: VmVariantList, index: int, expected: int, spec: TensorSpec
 ) -> HalBufferView:
     view = outputs.get_as_object(index, HalBufferView)
-    found = int(view.element_type)
+    kind: Any = view.element_type
+    found = int(kind)
     # The low byte is the width; signless and signed integers are alike.
     if found != expected and (found & 0xFF, found >> 28) != (expected & 0xFF, expected >> 28):
         raise InternalError(f"output {spec.name!r} came as IREE element type {found:#x}")
@@ -341,7 +344,7 @@ def _load(artifact: Artifact, device: OpenDevice) -> tuple[VmContext, VmFunction
     except (ValueError, RuntimeError, KeyError, MemoryError) as error:
         made = manifest.versions.get("iree-base-compiler", "unknown")
         raise ArtifactError(
-            f"IREE {iree.version.VERSION} cannot load the program "
+            f"IREE {version('iree-base-runtime')} cannot load the program "
             f"(made by IREE {made}): {native_message(error)}",
             remedy="compile the model again with this version of noema",
         ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from noema import dtypes
 from noema.artifact.container import ALIGNMENT
@@ -95,11 +95,11 @@ class Manifest:
     signature: Signature
     function: str = "main"
     requirements: Requirements = field(default_factory=Requirements)
-    parameters: Mapping[str, StoredParameter] = field(default_factory=dict)
+    parameters: Mapping[str, StoredParameter] = field(default_factory=dict[str, StoredParameter])
     precision: str = "f32"
-    versions: Mapping[str, str] = field(default_factory=dict)
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    members: Mapping[str, Member] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    members: Mapping[str, Member] = field(default_factory=dict[str, Member])
 
     def to_json(self) -> dict[str, object]:
         """The manifest as a JSON object."""
@@ -240,21 +240,23 @@ class _Record:
         return value
 
     def record(self, key: str) -> _Record:
-        return _Record(f"{self._where}.{key}", self._get(key, dict))
+        fields = cast("dict[str, Any]", self._get(key, dict))
+        return _Record(f"{self._where}.{key}", fields)
+
+    def _items(self, key: str) -> _Record:
+        """A list, as an object whose keys are the positions."""
+        values = cast("list[Any]", self._get(key, list))
+        return _Record(f"{self._where}.{key}", {str(i): v for i, v in enumerate(values)})
 
     def records(self) -> list[tuple[str, _Record]]:
         """The fields, each of which must be an object."""
         return [(key, self.record(key)) for key in self._fields]
 
     def list_of_records(self, key: str) -> list[_Record]:
-        values: list[object] = self._get(key, list)
-        wrapper = _Record(f"{self._where}.{key}", {str(i): v for i, v in enumerate(values)})
-        return [record for _, record in wrapper.records()]
+        return [record for _, record in self._items(key).records()]
 
     def strings(self, key: str) -> tuple[str, ...]:
-        values: list[object] = self._get(key, list)
-        wrapper = _Record(f"{self._where}.{key}", {str(i): v for i, v in enumerate(values)})
-        return tuple(wrapper.string(str(i)) for i in range(len(values)))
+        return tuple(self._items(key).string_map().values())
 
     def string_map(self) -> dict[str, str]:
         return {key: self.string(key) for key in self._fields}
@@ -269,10 +271,10 @@ class _Record:
             ) from None
 
     def dims(self) -> tuple[Dim, ...]:
-        values: list[object] = self._get("shape", list)
-        if len(values) > MAX_RANK:
-            raise ArtifactError(f"{self._where}.shape: rank {len(values)} exceeds {MAX_RANK}")
-        return tuple(self._dim(value) for value in values)
+        extents = self._items("shape")._fields.values()
+        if len(extents) > MAX_RANK:
+            raise ArtifactError(f"{self._where}.shape: rank {len(extents)} exceeds {MAX_RANK}")
+        return tuple(self._dim(extent) for extent in extents)
 
     def _dim(self, value: object) -> Dim:
         if isinstance(value, str) and 0 < len(value) <= _MAX_NAME:

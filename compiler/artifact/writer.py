@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -144,7 +144,7 @@ def _weight_blocks(
             values = np.ascontiguousarray(store[name].values())
             if values.nbytes != place.nbytes:
                 raise InternalError(f"parameter {name!r} has changed its size")
-            yield from _blocks(memoryview(values.reshape(-1).view(np.uint8)))
+            yield from _blocks(values.reshape(-1).view(np.uint8).data)
 
 
 def _blocks(source: bytes | memoryview | Path) -> Iterator[memoryview]:
@@ -175,7 +175,7 @@ def _write_member(file: BinaryIO, place: Placed, blocks: Iterable[memoryview]) -
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def _replacing(path: Path) -> Generator[BinaryIO, None, None]:
     """Opens a temporary file that takes `path`'s place when the block ends without an error."""
     descriptor, temporary = tempfile.mkstemp(
         prefix=f".{path.name[:64]}.", suffix=".tmp", dir=path.parent
