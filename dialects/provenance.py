@@ -37,7 +37,7 @@ def locations(location: ir.Location) -> Iterator[ir.Location]:
     while stack:
         top = stack.pop()
         if type(top) is ir.Location:  # of a diagnostic, whose location the bindings don't downcast
-            top = ir.Location.from_attr(top.attr)
+            top = ir.Location.from_attr(top.attr, context=top.context)
         if isinstance(top, ir.FusedLoc):
             stack.extend(reversed(list(top.locations)))
         elif isinstance(top, ir.CallSiteLoc):

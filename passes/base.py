@@ -15,7 +15,7 @@ class FoldConstants(Pass):
     %0 = "sem.constant"() {value = dense<6.0> : tensor<f32>} : () -> tensor<f32>
     ```
 
-    Attributes:
+Attributes:
         max_bytes: Largest value that is kept as a constant, in bytes.
     \"\"\"
 

@@ -145,7 +145,7 @@ def _read(hint: object, text: OptionValue) -> object:
         element = typing.get_args(hint)[0]
         return tuple(_read(element, t) for t in ((text,) if isinstance(text, str) else text))
     if isinstance(text, tuple):
-        raise ValueError("a list where one value belongs")  # noqa: TRY004 (the caller's contract)
+        raise ValueError("a list where one value belongs")
     if hint is bool:
         if text not in ("true", "false"):
             raise ValueError(text)

@@ -1,4 +1,4 @@
-"""The language of `--passes`: which passes run, in which order, with which options.
+r"""The language of `--passes`: which passes run, in which order, with which options.
 
 ```
 pipeline := [item ("," item)*]
@@ -8,7 +8,7 @@ value    := word | string | "[" [(word | string) ("," (word | string))*] "]"
 ```
 
 as in `raise,fuse{limit=3 kinds=[relu,gelu]},cse,func.func(canonicalize)`. A key without a value
-means `key=true`; a string is in double quotes with `\\\\` escapes. `parse_pipeline` and `str()` are
+means `key=true`; a string is in double quotes with `\` escapes. `parse_pipeline` and `str()` are
 inverse to each other.
 
 This module knows the language only; which passes exist is up to `passes/registry.py`.

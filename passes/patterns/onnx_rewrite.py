@@ -110,7 +110,7 @@ class OnnxNode:
         return axis if 0 <= axis < rank else None
 
     def is_of(self, elements: Collection[str]) -> bool:
-        """Whether all inputs and the first output have one element type, and it is in `elements`."""
+        """Whether all inputs and the first output have one element type, one of `elements`."""
         kinds = {element_of(v) for v in (*self.inputs, self.outputs[0]) if v is not None}
         return len(kinds) == 1 and kinds <= set(elements)
 
@@ -156,8 +156,10 @@ def elementwise(kind: str, operands: Sequence[ir.Value], result: ir.Type) -> ir.
 
 
 def i64(value: int) -> ir.IntegerAttr:
+    """An `i64` attribute."""
     return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
 
 
 def f32(value: float) -> ir.FloatAttr:
+    """An `f32` attribute."""
     return ir.FloatAttr.get(ir.F32Type.get(), value)
