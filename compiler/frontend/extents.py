@@ -73,6 +73,8 @@ class ExtentRules:
             return []
         if node.op_type == "Attention":
             return self._attention_extents(node)
+        if node.op_type.startswith("Reduce"):
+            return [self._reduce_extents(node)]
         rule = self._rules.get(node.op_type)
         return [rule(node)] if rule else []
 
@@ -287,6 +289,16 @@ class ExtentRules:
 
     def _same_extents(self, node: onnx.NodeProto) -> Extent:
         return self._types[node.input[0]].shape
+
+    def _reduce_extents(self, node: onnx.NodeProto) -> Extent | None:
+        """Rank of a reduction whose axes are computed; inference knows the others."""
+        rank = len(self._types[node.input[0]].shape)
+        if int_attribute(node, "keepdims", 1):
+            return [None] * rank
+        axes = self._types[node.input[1]].static_shape() if any(node.input[1:]) else None
+        if axes is None or len(axes) != 1 or not 0 < axes[0] <= rank:
+            return None
+        return [None] * (rank - axes[0])
 
     def _broadcast(self, shapes: Sequence[Extent]) -> list[Dim | None]:
         """What shapes broadcast to, assuming that they do."""

@@ -325,7 +325,7 @@ class Resolver:
             found,
             node,
             {n: self._protos[n] for n in used},
-            {n: self._tensor(n) for n in used if n in self.constants},
+            {n: self._tensor(n) for n in used if self._shows_value(node, n)},
             self._schemas.opsets,
             self._model.ir_version,
         )
@@ -356,6 +356,12 @@ class Resolver:
             self._used.update(made.input)
             self._used |= captured_names(made)
         self._queue.extendleft((made, depth + 1) for made in reversed(body))
+
+    def _shows_value(self, node: onnx.NodeProto, name: str) -> bool:
+        """Whether inference may look at a value. It refuses a `Range` from `[0]` instead of `0`,
+        which runtimes take and the standard's own function bodies produce."""
+        value = self.constants.get(name)
+        return value is not None and not (node.op_type == "Range" and value.ndim)
 
     def _tensor(self, name: str) -> onnx.TensorProto:
         if name not in self._values:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import onnx
 from onnx import version_converter
 
-from noema.errors import InvalidModel, UnsupportedModel
+from noema.errors import Gap, InvalidModel, UnsupportedModel
 from noema.frontend.validate import domain_of, read_opsets
 
 OLDEST_OPSET = 13
+
+_MISCONVERTED = {"Scan": 9}
+"""Operator → first operator set from which the converter gets it right; before, it keeps the node
+although its meaning changed."""
 
 
 def check_versions(model: onnx.ModelProto) -> dict[str, int]:
@@ -56,6 +60,16 @@ def at_known_opset(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, i
 
 
 def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    remedy = f"export the model with opset_version={OLDEST_OPSET} or newer"
+    gaps = [
+        Gap(node.op_type, node.name, f"cannot be converted from operator set {opset}")
+        for node in model.graph.node
+        if opset < _MISCONVERTED.get(node.op_type, 0)
+    ]
+    if gaps:
+        raise UnsupportedModel(
+            f"operator set {opset} cannot be converted to {OLDEST_OPSET}", gaps=gaps, remedy=remedy
+        )
     older = onnx.ModelProto()
     older.CopyFrom(model)
     # The converter wants to see small constants (the scales of an Upsample, say); of large ones
@@ -78,7 +92,7 @@ def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         reason = " ".join(str(error).split())[:300]
         raise UnsupportedModel(
             f"operator set {opset} cannot be converted to {OLDEST_OPSET}: {reason}",
-            remedy=f"export the model with opset_version={OLDEST_OPSET} or newer",
+            remedy=remedy,
         ) from error
     kept = [v for v in converted.graph.input if v.name not in large or v.name in inputs]
     values = [onnx.ValueInfoProto.FromString(v.SerializeToString()) for v in kept]
