@@ -9,6 +9,7 @@ One thread means IREE's synchronous device: the calling thread does all the work
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_THREADS = 1024
 
 _FLAGS_LOCK = threading.Lock()
+_POSITION = re.compile(r"(Error [a-z -]+: )?\S+\.(c|cc|h):\d+: ([A-Z_]+; )?")
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _adapters(kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = _driver(kind).query_available_devices()
     except Exception as error:  # the bindings raise whatever fits the native status
         raise DeviceUnavailable(
-            f"no {kind} device: {_reason(error)}",
+            f"no {kind} device: {native_message(error)}",
             remedy="install the driver of the device; `noema devices` lists what can run here",
         ) from error
     if not found:
@@ -182,7 +184,7 @@ def _create(driver_name: str, device_info: dict[str, Any] | None) -> HalDevice:
             return driver.create_default_device()
         return driver.create_device(device_info, None)
     except Exception as error:  # the bindings raise whatever fits the native status
-        raise DeviceUnavailable(f"cannot open {driver_name}: {_reason(error)}") from error
+        raise DeviceUnavailable(f"cannot open {driver_name}: {native_message(error)}") from error
 
 
 def _driver(name: str) -> Any:
@@ -191,7 +193,8 @@ def _driver(name: str) -> Any:
     return binding.create_hal_driver(name)
 
 
-def _reason(error: Exception) -> str:
-    """The first line of a native status, without the source position in front."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return line.rpartition("; ")[2].strip() or line
+def native_message(error: BaseException) -> str:
+    """What a native status says, without its source positions and call stack."""
+    text = " ".join(str(error).split())
+    text = text.partition("; while invoking")[0].partition(" [ 0] ")[0]
+    return _POSITION.sub("", text).strip(" ;") or type(error).__name__

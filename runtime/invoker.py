@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from noema.artifact import PARAMETER_SCOPE, Artifact
 from noema.dtypes import DType
 from noema.errors import ArtifactError, InternalError, RunFailed
-from noema.runtime.device import OpenDevice
+from noema.runtime.device import OpenDevice, native_message
 from noema.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -356,9 +356,3 @@ def _load(artifact: Artifact, device: OpenDevice) -> tuple[VmContext, VmFunction
 def _address_range(array: Array) -> tuple[int, int]:
     start: int = array.__array_interface__["data"][0]
     return start, start + array.nbytes
-
-
-def native_message(error: BaseException) -> str:
-    """A native status without IREE's source positions."""
-    text = " ".join(str(error).split())
-    return text.partition("; while invoking")[0].rpartition(".c:")[2] or type(error).__name__
