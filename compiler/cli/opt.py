@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -145,7 +146,7 @@ def _numbered(settings: _Settings, number: int, count: int) -> _Settings:
     """The same settings, dumping into a subfolder per part if there are several parts."""
     if settings.dump_ir is None or count == 1:
         return settings
-    return _Settings(**{**vars(settings), "dump_ir": settings.dump_ir / f"part{number:02d}"})
+    return dataclasses.replace(settings, dump_ir=settings.dump_ir / f"part{number:02d}")
 
 
 def _process(text: str, skipped: int, name: str, settings: _Settings) -> str:
