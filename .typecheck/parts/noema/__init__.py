@@ -1,0 +1,1 @@
+# Empty: only lets the checker look for noema.dialects and its like here too.
