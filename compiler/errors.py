@@ -10,6 +10,7 @@ This module imports no stage.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,9 +31,7 @@ class NoemaError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(
-        self, message: str, *, node: str | None = None, remedy: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, node: str | None = None, remedy: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.node = node
@@ -237,3 +236,16 @@ def printable(name: str, limit: int = 120) -> str:
     """A name from a model file as safe, single-line, bounded text in quotes."""
     text = name.encode("unicode_escape").decode("ascii")
     return repr(text if len(text) <= limit else text[: limit - 1] + "…").replace("\\\\", "\\")
+
+
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says when a file cannot grow: disk full, quota used up, file-size limit."""
+
+
+def is_out_of_space(error: BaseException | None) -> bool:
+    """Whether an error is, or was raised from, one of `OUT_OF_SPACE`."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+            return True
+        error = error.__cause__
+    return False

@@ -33,7 +33,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-from noema.errors import NoemaError
+from noema.errors import NoemaError, is_out_of_space
 from noema.progress import JSON, Progress, ProgressCallback
 
 Job: TypeAlias = Callable[[dict[str, JSON], ProgressCallback], Mapping[str, object]]
@@ -42,9 +42,6 @@ JOBS: Mapping[str, str] = {
     "compile": "noema.pipeline:compile_job",
 }
 """Every job there is, as `module:function`; the module is imported when its job is asked for."""
-
-STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the system says when a file cannot grow: disk full, quota, RLIMIT_FSIZE."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -92,7 +89,7 @@ def failure(error: BaseException) -> dict[str, object]:
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, MemoryError) or number == errno.ENOMEM or _mapping_failed(error):
         kind = "memory"
-    elif number in STORAGE_ERRORS:
+    elif is_out_of_space(error):
         kind = "storage"
     else:
         kind = "internal"
@@ -129,7 +126,7 @@ def main(jobs: Mapping[str, str] = JOBS) -> None:
         result = job(cast("dict[str, JSON]", envelope["request"]), channel.progress)
         record: dict[str, object] = {"type": "result", "result": dict(result)}
         channel.send(record)
-    except BaseException as error:  # whatever it is, the parent is told
+    except BaseException as error:  # noqa: BLE001 (whatever it is, the parent is told)
         channel.send(failure(error))
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from noema.errors import (
     CompileCrashed,
     CompileFailed,
@@ -84,13 +86,13 @@ def real(tmp_path: Path) -> Fake:
     return write
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
+def gone(pid: int) -> bool:
+    """Whether a process runs no more; one that only waits to be reaped doesn't."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+        return True
+    return state in "ZX"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -101,7 +103,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def assert_nothing_left(scratch: Path, pids: Path) -> None:
     assert list(scratch.iterdir()) == []
     for pid in map(int, pids.read_text().split()):
-        wait_until(lambda: not alive(pid))  # hangs if one was left running
+        wait_until(functools.partial(gone, pid))  # hangs if one was left running
 
 
 def run_fake(command: list[str], limits: Limits = LIMITS) -> object:
@@ -134,7 +136,7 @@ FATAL = {
     "ends without a result": ("stage('import')", CompileCrashed, ["status 0 and no result"]),
     "ends with a status": ("sys.exit(3)", CompileCrashed, ["status 3"]),
     "half a result": (
-        "os.write(channel, b'{\"type\": \"result\", \"resu')",
+        'os.write(channel, b\'{"type": "result", "resu\')',
         CompileCrashed,
         ["no result"],
     ),
@@ -375,7 +377,7 @@ def test_the_process_dies_with_its_caller(real: Fake, scratch: Path, tmp_path: P
     caller.kill()
     caller.communicate()
     pid = int(pids.read_text())
-    wait_until(lambda: not alive(pid))
+    wait_until(lambda: gone(pid))
 
 
 def test_limits_hold_before_any_code_of_the_job_runs(real: Fake) -> None:
