@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from noema.errors import InvalidModel
+from noema.cache import Cache, cache_key
+from noema.digests import changed_since
+from noema.errors import ArtifactError, InvalidModel
 from noema.options import CompileOptions, Limits, Precision, Target
 from noema.progress import JSON, ProgressCallback
+from noema.runtime.cpu import cpu_fingerprint
 from noema.runtime.session import Program, load
+from noema.versions import versions
 from noema.worker import run_job
 
 if TYPE_CHECKING:
@@ -143,7 +148,42 @@ def compile_cached(
     Raises:
         As `compile`.
     """
-    with tempfile.TemporaryDirectory(prefix="noema-") as folder:
-        path = Path(folder) / "model.noema"
-        compile_to_file(model, path, options, limits=limits, on_progress=on_progress)
-        return load(path, threads=threads, device=device)
+    cache = Cache.default() if use_cache else Cache(Path(), 0)
+    found = _look_up(cache, model, options)
+    if found is not None:
+        key, path = found
+        try:
+            return load(path, threads=threads, device=device)
+        except ArtifactError:
+            cache.quarantine(key)  # and compile it again
+
+    def write(path: Path) -> str | None:
+        start = time.time_ns()
+        result = compile_to_file(model, path, options, limits=limits, on_progress=on_progress)
+        read = result["files"]
+        assert isinstance(read, list)
+        external = [Path(str(file)) for file in read[1:]]
+        if not use_cache or changed_since([model, *external], start):
+            return None  # who knows which version of the file was compiled
+        cache.remember_external_files(model, external)
+        return _key(cache, model, external, options)
+
+    path = cache.insert(write, label=f"{model.name} for {options.target}")
+    return load(path, threads=threads, device=device)
+
+
+def _look_up(cache: Cache, model: Path, options: CompileOptions) -> tuple[str, Path] | None:
+    """Key and file of the cached artifact of a model, if there is one."""
+    if not cache.max_bytes:
+        return None
+    external = cache.external_files(model)
+    if external is None:
+        return None
+    key = _key(cache, model, external, options)
+    path = cache.get(key)
+    return None if path is None else (key, path)
+
+
+def _key(cache: Cache, model: Path, external: Sequence[Path], options: CompileOptions) -> str:
+    digest = cache.model_digest(model, external)
+    return cache_key(digest, options, versions(), cpu_fingerprint())
