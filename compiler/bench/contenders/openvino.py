@@ -1,0 +1,60 @@
+"""OpenVINO on the CPU.
+
+By default OpenVINO computes in bfloat16 where the processor has it, so the precision is always
+said: `openvino` is f32, `openvino-bf16` is bf16, `openvino-default` leaves it to OpenVINO.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from noema.bench.contenders.contender import Arrays, Setup, Unavailable
+
+if TYPE_CHECKING:
+    import openvino
+
+
+class OpenVino:
+    """One stream, tuned for latency; inputs and outputs shared, not copied.
+
+    Args:
+        precision: `f32`, `bf16`, or empty for OpenVINO's own choice.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self._precision = precision
+        self._request: openvino.InferRequest | None = None
+        self._outputs: tuple[str, ...] = ()
+
+    def load(self, setup: Setup) -> dict[str, str]:
+        import openvino as ov
+
+        core = ov.Core()
+        if self._precision == "bf16":
+            capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            if "BF16" not in capabilities:
+                raise Unavailable("this processor has no bf16 instructions")
+        properties: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": setup.threads,
+            "NUM_STREAMS": 1,
+        }
+        if self._precision:
+            properties["INFERENCE_PRECISION_HINT"] = self._precision
+        compiled = core.compile_model(core.read_model(str(setup.model)), "CPU", properties)
+        self._outputs = setup.outputs
+        self._request = compiled.create_infer_request()
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT")
+        return {
+            "INFERENCE_PRECISION_HINT": precision.get_type_name(),
+            **{name: str(value) for name, value in properties.items() if "PRECISION" not in name},
+        }
+
+    def call(self, inputs: Arrays) -> Arrays:
+        assert self._request is not None
+        values = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+        # Outputs come in the model's order, under ports rather than names.
+        arrays = [np.asarray(values[i]) for i in range(len(self._outputs))]
+        return dict(zip(self._outputs, arrays, strict=True))

@@ -1,0 +1,249 @@
+"""`noema bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from noema.errors import InvalidOption
+from noema.options import Precision, parse_shape
+
+if TYPE_CHECKING:
+    from noema.bench.coordinator import Contestant, OnStep, Plan
+    from noema.bench.record import ModelResult
+
+_FILE_WIDTH = 120
+
+
+@click.command("bench", short_help="Time a model against other runtimes.")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--against",
+    default="ort,openvino,iree",
+    show_default=True,
+    metavar="NAME,…",
+    help="Contenders: ort, openvino (f32), openvino-bf16, openvino-default, iree; none is allowed.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice([p.value for p in Precision]),
+    default=[Precision.F32.value],
+    show_default=True,
+    help="Number format of noema's computation. Repeatable: one contender each.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads of each; default: one per core.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds of bursts."
+)
+@click.option(
+    "--warmup",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Calls of each contender before the first round.",
+)
+@click.option(
+    "--burst", default=0.1, show_default=True, metavar="SECONDS", help="Length of one burst."
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE.npy|random|zeros",
+    help="Values of an input; random where not given. Repeatable.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="INPUT=1,128",
+    help="Pin an input's extents. Repeatable.",
+)
+@click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="SYMBOL=N",
+    help="Extent of a symbolic dimension; default 1 for a leading one, else 128. Repeatable.",
+)
+@click.option(
+    "--pin/--no-pin",
+    default=True,
+    help="Give the contenders a model with these extents, or the dynamic model as it is.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="Write everything that was measured to this file; - for stdout, instead of the table.",
+)
+def bench_command(
+    models: tuple[Path, ...],
+    against: str,
+    precisions: tuple[str, ...],
+    threads: int | None,
+    repeat: int,
+    warmup: int,
+    burst: float,
+    inputs: tuple[str, ...],
+    shapes: tuple[str, ...],
+    dims: tuple[str, ...],
+    pin: bool,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Time MODELS (.onnx) in noema and in other runtimes, side by side.
+
+    Each contender has a process of its own; they run in turns, in short bursts, on the same
+    inputs. Times are of whole calls, numpy arrays in and out. "÷ noema" above 1 means that noema
+    is faster; "error" is relative to ONNX Runtime's largest output.
+
+    \b
+    noema bench resnet50.onnx
+    noema bench bert.onnx --dim sequence=128 --against ort,openvino-bf16 --threads 2
+    """  # noqa: D301 - click reads the backspace
+    from rich.console import Console
+
+    from noema.bench.coordinator import Plan
+    from noema.bench.machine import this_machine
+    from noema.bench.record import BenchResult
+    from noema.bench.table import print_result
+
+    contestants = _contestants(against, precisions)
+    pinned = dict(map(parse_shape, shapes))
+    extents = dict(map(_dim, dims))
+    sources = dict(map(_source, inputs))
+    plan = Plan(
+        threads=threads or len(os.sched_getaffinity(0)),
+        rounds=repeat,
+        burst_seconds=burst,
+        warmup=warmup,
+    )
+    machine = this_machine()
+    measured: list[ModelResult] = []
+    with _status() as on_step:
+        for model in models:
+            measured.append(
+                _measure(
+                    model,
+                    contestants,
+                    plan,
+                    shapes=pinned,
+                    extents=extents,
+                    pin=pin,
+                    sources=sources,
+                    seed=seed,
+                    on_step=on_step,
+                )
+            )
+    result = BenchResult(
+        machine=machine,
+        command=tuple(sys.argv),
+        settings={
+            "threads": plan.threads,
+            "rounds": plan.rounds,
+            "burst_seconds": plan.burst_seconds,
+            "warmup": plan.warmup,
+            "seed": seed,
+            "pin": pin,
+        },
+        models=tuple(measured),
+    )
+    text = json.dumps(result.to_json(), indent=1)
+    if json_file is not None and str(json_file) == "-":
+        click.echo(text)
+    else:
+        # Where it isn't a terminal there is no width to fit into.
+        print_result(Console(width=None if sys.stdout.isatty() else _FILE_WIDTH), result)
+        if json_file is not None:
+            json_file.write_text(text + "\n", encoding="utf-8")
+    own = [c for m in measured for c in m.contenders if c.name.startswith("noema")]
+    if any(c.status != "ok" for c in own):
+        raise click.exceptions.Exit(1)
+
+
+def _measure(
+    path: Path,
+    contestants: Sequence[Contestant],
+    plan: Plan,
+    *,
+    shapes: dict[str, tuple[int | None, ...]],
+    extents: dict[str, int],
+    pin: bool,
+    sources: dict[str, str],
+    seed: int,
+    on_step: OnStep,
+) -> ModelResult:
+    from noema.bench.coordinator import compete
+    from noema.bench.model import make_inputs, prepare
+    from noema.bench.record import ModelResult
+
+    with tempfile.TemporaryDirectory(prefix="noema-bench-") as name:
+        folder = Path(name)
+        (folder / "model").mkdir()
+        model = prepare(path, folder / "model", shapes, extents, pin=pin)
+        arrays = make_inputs(model, sources, seed)
+        results = compete(
+            contestants, model, arrays, plan, folder, lambda step: on_step(f"{path.name}: {step}")
+        )
+    return ModelResult(str(path), tuple(map(str, model.inputs)), model.assumed, results)
+
+
+def _contestants(against: str, precisions: Sequence[str]) -> list[Contestant]:
+    """Names noema in each precision, then the others in the order given.
+
+    Raises:
+        InvalidOption: There is no such contender, or it is named twice.
+    """
+    from noema.bench.contenders import find
+    from noema.bench.coordinator import Contestant
+
+    found = [
+        Contestant("noema" if p == Precision.F32.value else f"noema-{p}", "noema", p)
+        for p in dict.fromkeys(precisions)
+    ]
+    for name in filter(None, (n.strip() for n in against.split(","))):
+        if name in [c.name for c in found]:
+            raise InvalidOption(f"the contender {name!r} is named twice")
+        find(name)
+        found.append(Contestant(name, name))
+    return found
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, _, extent = text.rpartition("=")
+    if not name or not extent.isdecimal():
+        raise InvalidOption(f"cannot read {text!r}", remedy="write it as --dim sequence=128")
+    return name, int(extent)
+
+
+def _source(text: str) -> tuple[str, str]:
+    name, _, source = text.rpartition("=")
+    if not name or not source:
+        raise InvalidOption(
+            f"cannot read {text!r}", remedy="write it as --input x=FILE.npy, x=random or x=zeros"
+        )
+    return name, source
+
+
+@contextmanager
+def _status() -> Generator[OnStep]:
+    """A line on stderr that says what is being done; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield status.update
