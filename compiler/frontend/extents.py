@@ -14,9 +14,9 @@ import onnx
 from numpy.typing import NDArray
 
 from noema.frontend.propagate import ONE, ZERO, ShapeArithmetic, int_attribute
+from noema.frontend.schemas import domain_of
 from noema.frontend.shapes import ValueType
 from noema.frontend.symbolic import Expr
-from noema.frontend.validate import domain_of
 from noema.signature import Dim
 
 Extent = Sequence[Dim | None]
@@ -24,11 +24,30 @@ Extent = Sequence[Dim | None]
 
 INT_MAX = (1 << 31) - 1
 
-_BROADCASTING = frozenset(
-    """
-    Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
-    LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum Where Xor
-    """.split()
+_BROADCASTING = (
+    "Add",
+    "And",
+    "BitShift",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Mean",
+    "Min",
+    "Mod",
+    "Mul",
+    "Or",
+    "Pow",
+    "Sub",
+    "Sum",
+    "Where",
+    "Xor",
 )
 
 
@@ -165,7 +184,9 @@ class ExtentRules:
             result[axis] = self._slice_extent(source[axis], start, end, step)
         return result
 
-    def _slice_extent(self, dim: Dim, start: Expr | None, end: Expr | None, step: int) -> Dim | None:
+    def _slice_extent(
+        self, dim: Dim, start: Expr | None, end: Expr | None, step: int
+    ) -> Dim | None:
         """One extent of a slice from `start` to `end`, which are clamped to `dim`."""
         if start is None or end is None or step != 1:
             return None
@@ -257,8 +278,10 @@ class ExtentRules:
         result: list[Dim | None] = [None] * rank
         total: Expr | None = ZERO
         for shape in shapes:
-            total = None if total is None else self._extents.bounded(
-                total + self._extents.expr(shape[axis])
+            total = (
+                None
+                if total is None
+                else self._extents.bounded(total + self._extents.expr(shape[axis]))
             )
         result[axis] = None if total is None else self._extents.dim(total)
         return result
@@ -360,8 +383,9 @@ class ExtentRules:
     def _attention_extents(self, node: onnx.NodeProto) -> list[Extent | None]:
         """Results of `Attention`: output, present key, present value, scores."""
         given = [*node.input, *[""] * 6]
-        shapes = [self._types[n].shape if n else () for n in given[:6]]
-        query, key, value, _, past_key, past_value = shapes
+        query, key, value, _, past_key, past_value = (
+            self._types[n].shape if n else tuple[Dim, ...]() for n in given[:6]
+        )
         if len(query) not in (3, 4) or len(key) != len(query) or len(value) != len(query):
             return []
         batch = query[0]
@@ -379,9 +403,7 @@ class ExtentRules:
             value_size = self._share(value[2], kv_heads)
         total = columns
         if len(past_key) == 4 and len(past_value) == 4:
-            total = self._extents.dim(
-                self._extents.expr(past_key[2]) + self._extents.expr(columns)
-            )
+            total = self._extents.dim(self._extents.expr(past_key[2]) + self._extents.expr(columns))
         if len(query) == 4:
             output: Extent = [batch, heads, rows, value_size]
         else:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from onnx.defs import OpSchema
 
+from noema.frontend.schemas import is_random
+
 INLINE_BYTES = 1024
 """Constants up to this many bytes are kept inline; larger ones go to the parameter store."""
 
@@ -15,17 +17,42 @@ ALWAYS_BYTES = 1 << 20
 """Results up to this many bytes may fold whatever their inputs' size."""
 
 MAX_INFLATION = 4.0
-"""Larger results may be this many times their inputs: int8 weights dequantised to f32 still fold."""
+"""Larger results may be this many times their inputs: dequantised int8 weights still fold."""
 
 _DATA_DEPENDENT_SHAPE = frozenset({"NonZero", "Unique", "Compress", "NonMaxSuppression", "Slice"})
 """Results of unknown extents that their inputs' size bounds nevertheless."""
 
 _SLOW = frozenset(
-    """
-    AffineGrid AveragePool Col2Im Conv ConvInteger ConvTranspose DeformConv DFT Einsum GRU
-    GridSample LSTM LpPool MaxPool MaxRoiPool MaxUnpool NonMaxSuppression QLinearConv RNN Resize
-    RoiAlign STFT Attention FlexAttention CausalConvWithState LinearAttention GlobalLpPool LRN
-    """.split()
+    {
+        "AffineGrid",
+        "Attention",
+        "AveragePool",
+        "CausalConvWithState",
+        "Col2Im",
+        "Conv",
+        "ConvInteger",
+        "ConvTranspose",
+        "DFT",
+        "DeformConv",
+        "Einsum",
+        "FlexAttention",
+        "GRU",
+        "GlobalLpPool",
+        "GridSample",
+        "LRN",
+        "LSTM",
+        "LinearAttention",
+        "LpPool",
+        "MaxPool",
+        "MaxRoiPool",
+        "MaxUnpool",
+        "NonMaxSuppression",
+        "QLinearConv",
+        "RNN",
+        "Resize",
+        "RoiAlign",
+        "STFT",
+    }
 )
 """Ops that the reference evaluator runs as Python loops; folded only where tiny."""
 
@@ -40,7 +67,7 @@ def may_fold(schema: OpSchema, input_bytes: int, output_bytes: int | None) -> bo
         input_bytes: Size of all its inputs.
         output_bytes: Size of all its outputs; None if an extent is unknown.
     """
-    if _is_random(schema) or any(
+    if is_random(schema) or any(
         a.type in (OpSchema.AttrType.GRAPH, OpSchema.AttrType.GRAPHS)
         for a in schema.attributes.values()
     ):
@@ -50,7 +77,3 @@ def may_fold(schema: OpSchema, input_bytes: int, output_bytes: int | None) -> bo
     if output_bytes is None:
         return schema.name in _DATA_DEPENDENT_SHAPE and input_bytes <= ALWAYS_BYTES
     return output_bytes <= max(ALWAYS_BYTES, MAX_INFLATION * input_bytes)
-
-
-def _is_random(schema: OpSchema) -> bool:
-    return schema.node_determinism == OpSchema.NodeDeterminism.NonDeterministic

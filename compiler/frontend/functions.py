@@ -15,9 +15,9 @@ from onnx import helper, numpy_helper
 from onnx.defs import OpSchema
 
 from noema.errors import InvalidModel
+from noema.frontend.schemas import Schemas, function_body, function_versions
 from noema.frontend.validate import (
     FunctionKey,
-    Schemas,
     captured_names,
     check_node,
     function_key,
@@ -128,9 +128,7 @@ def instantiate(
     return result
 
 
-def _bind_attributes(
-    node: onnx.NodeProto, attributes: Mapping[str, onnx.AttributeProto]
-) -> None:
+def _bind_attributes(node: onnx.NodeProto, attributes: Mapping[str, onnx.AttributeProto]) -> None:
     """Replaces references to the function's attributes by their values; drops unset ones."""
     bound: list[onnx.AttributeProto] = []
     for attribute in node.attribute:
@@ -192,9 +190,7 @@ def call_function(
             nodes.append(_identity(binding[name], actual, f"{call.name}/{name}", names))
         else:
             binding[name] = actual or names.fresh(f"{call.name}/{name}")
-    body = instantiate(
-        function.node, binding, prefix=call.name, names=names, attributes=attributes
-    )
+    body = instantiate(function.node, binding, prefix=call.name, names=names, attributes=attributes)
     return body + nodes
 
 
@@ -283,28 +279,11 @@ def schema_function(
     Returns:
         The function, or None if the operator has none that fits.
     """
-    opset = schemas.opsets[""]
-    candidates: list[tuple[int, bool]] = [(v, False) for v in schema.function_opset_versions]
-    candidates += [(v, True) for v in schema.context_dependent_function_opset_versions]
-    for version, dependent in sorted(candidates, reverse=True):
-        if version > opset:
+    for version, is_dependent in reversed(function_versions(schema)):
+        if version > schemas.opsets[""]:
             continue
-        try:
-            if dependent:
-                raw = schema.get_context_dependent_function_with_opset_version(
-                    version,
-                    node.SerializeToString(),
-                    [t.SerializeToString() for t in input_types],
-                )
-            else:
-                raw = schema.get_function_with_opset_version(version)
-        # Native builders refuse some nodes (an attribute they don't cover) in several ways.
-        except (RuntimeError, ValueError, IndexError, TypeError):
-            continue
-        if not raw:
-            continue
-        function = onnx.FunctionProto.FromString(raw)
-        if function.node and _fits(function, schemas):
+        function = function_body(schema, version, node if is_dependent else None, input_types)
+        if function is not None and _fits(function, schemas):
             return function
     return None
 

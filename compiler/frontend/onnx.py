@@ -26,16 +26,10 @@ from numpy.typing import NDArray
 from noema.errors import InvalidModel, printable
 from noema.frontend.functions import ValueNames, all_names, inline_calls
 from noema.frontend.resolve import Resolver
+from noema.frontend.schemas import Schemas, op_name
 from noema.frontend.shapes import ValueType
 from noema.frontend.tensors import TensorReader
-from noema.frontend.validate import (
-    ModelLimits,
-    Schemas,
-    check_graph,
-    name_nodes,
-    op_name,
-    read_functions,
-)
+from noema.frontend.validate import ModelLimits, check_graph, name_nodes, read_functions
 from noema.frontend.versions import at_known_opset
 from noema.frontend.wire import slim_model
 from noema.parameters import ParameterStore
@@ -186,9 +180,7 @@ def _resolve_checked(
     check_graph(model, schemas, functions, limits)
     names = ValueNames(all_names(model.graph))
     sources: dict[str, tuple[str, ...]] = {}
-    inline_calls(
-        model.graph, functions, names, sources, depth=limits.depth, budget=limits.nodes
-    )
+    inline_calls(model.graph, functions, names, sources, depth=limits.depth, budget=limits.nodes)
     wanted = expand if callable(expand) else lambda domain, op: op_name(domain, op) in expand
     resolver = Resolver(model, schemas, tensors, wanted, limits, names, sources)
     resolver.run(shapes)
@@ -196,9 +188,9 @@ def _resolve_checked(
         graph=resolver.graph(),
         opset=schemas.opsets[""],
         opsets=dict(schemas.opsets),
-        types=resolver.types,
-        constants=resolver.constants,
-        parameters=resolver.parameters,
+        types=resolver.values.types,
+        constants=resolver.values.constants,
+        parameters=resolver.values.parameters,
         inputs=resolver.inputs,
         outputs=resolver.outputs(),
         sources={

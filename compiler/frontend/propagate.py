@@ -12,9 +12,9 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
+from noema.frontend.schemas import domain_of
 from noema.frontend.shapes import ValueType
 from noema.frontend.symbolic import Expr, Extents
-from noema.frontend.validate import domain_of
 
 Vector = tuple[Expr | None, ...]
 """Elements of an integer or bool tensor of rank 0 or 1; None where unknown."""

@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from onnx.defs import OpSchema
 
 from noema import dtypes
-from noema.errors import Gap, InvalidModel, UnsupportedModel
+from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
 from noema.evaluate import EvaluationFailed, evaluate_node
-from noema.frontend.folding import INLINE_BYTES, may_fold
+from noema.frontend.extents import ExtentRules
+from noema.frontend.folding import may_fold
 from noema.frontend.functions import (
     ValueNames,
-    all_names,
     call_function,
     inline_branch,
     rename_values,
@@ -32,8 +31,9 @@ from noema.frontend.functions import (
     unroll_loop,
 )
 from noema.frontend.inputs import declared_inputs
-from noema.frontend.extents import ExtentRules
+from noema.frontend.lifting import lift_tensors
 from noema.frontend.propagate import ShapeArithmetic
+from noema.frontend.schemas import Schemas, domain_of, op_name
 from noema.frontend.shapes import (
     SymbolNames,
     UnsupportedType,
@@ -47,16 +47,8 @@ from noema.frontend.shapes import (
 )
 from noema.frontend.symbolic import Extents
 from noema.frontend.tensors import Stored, TensorReader
-from noema.frontend.validate import (
-    ModelLimits,
-    Schemas,
-    captured_names,
-    check_node,
-    domain_of,
-    op_name,
-    subgraphs,
-)
-from noema.parameters import ParameterStore
+from noema.frontend.validate import ModelLimits, captured_names, check_node
+from noema.frontend.values import ValueTable
 from noema.signature import TensorSpec
 from noema.sizes import checked_size
 
@@ -68,9 +60,7 @@ class Resolver:
     """State of the walk; see the module's docstring.
 
     Attributes:
-        constants: Constants of at most `INLINE_BYTES` bytes.
-        parameters: All other constants.
-        types: Types of values, by name.
+        values: Types of values, and those that are constants.
         sources: Node name → names of the nodes of the file that it stands for.
         inputs: What a caller passes.
     """
@@ -85,9 +75,7 @@ class Resolver:
         names: ValueNames,
         sources: dict[str, tuple[str, ...]],
     ) -> None:
-        self.constants: dict[str, NDArray[Any]] = {}
-        self.parameters = ParameterStore()
-        self.types: dict[str, ValueType] = {}
+        self.values = ValueTable()
         self.sources = sources
         self.inputs: tuple[TensorSpec, ...] = ()
         self._model = model
@@ -97,10 +85,10 @@ class Resolver:
         self._limits = limits
         self._names = names
         self._symbols = SymbolNames(dim_params(model.graph))
-        self._arithmetic = ShapeArithmetic(Extents(self._symbols), self.types, self.constants)
-        self._extents = ExtentRules(self._arithmetic, self.types, self.constants)
-        self._protos: dict[str, onnx.TypeProto] = {}
-        self._values: dict[str, onnx.TensorProto] = {}
+        self._arithmetic = ShapeArithmetic(
+            Extents(self._symbols), self.values.types, self.values.constants
+        )
+        self._extents = ExtentRules(self._arithmetic, self.values.types, self.values.constants)
         self._aliases: dict[str, str] = {}
         self._kept: list[onnx.NodeProto] = []
         self._gaps: list[Gap] = []
@@ -111,7 +99,6 @@ class Resolver:
         self._outputs = {o.name for o in graph.output}
         self._used = _used_names(graph)
         self._declared = {v.name: v.type for v in [*graph.value_info, *graph.output]}
-        self._known_symbols: set[str] = set()
 
     def run(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
         """Walks the graph.
@@ -139,9 +126,7 @@ class Resolver:
                 raise InvalidModel(f"the model expands to more than {self._limits.nodes} nodes")
             self._step(node, depth)
         if self._gaps:
-            raise UnsupportedModel(
-                "the model has values that cannot be compiled", gaps=self._gaps
-            )
+            raise UnsupportedModel("the model has values that cannot be compiled", gaps=self._gaps)
         for value in graph.output:
             self._check_declared(value.name, value.name)
         self._name_output_symbols()
@@ -161,7 +146,7 @@ class Resolver:
         """The graph's outputs; valid after `run`."""
         specs: list[TensorSpec] = []
         for value in self._model.graph.output:
-            kind = self.types[value.name]
+            kind = self.values.types[value.name]
             specs.append(TensorSpec(value.name, kind.dtype, kind.shape))
         return tuple(specs)
 
@@ -174,7 +159,7 @@ class Resolver:
         for name, proto in declared_inputs(values, shapes).items():
             kind = self._try_type(proto, name, "graph input", name)
             if kind is not None:
-                self._set_type(name, kind)
+                self.values.set_type(name, kind)
                 specs.append(TensorSpec(name, kind.dtype, kind.shape))
         self.inputs = tuple(specs)
 
@@ -185,32 +170,9 @@ class Resolver:
             self._gap(op, where, str(error), name)
             return
         if isinstance(value, Stored):
-            self._set_type(name, ValueType(value.dtype, value.shape))
-            self.parameters.map(name, value.dtype, value.shape, value.path, value.offset)
+            self.values.add_stored(name, value)
         else:
-            self._add_constant(name, value)
-
-    def _add_constant(self, name: str, array: NDArray[Any]) -> None:
-        dtype = dtypes.from_numpy(array.dtype)
-        if dtype is None:
-            raise InvalidModel(f"a constant has element type {array.dtype}", node=name)
-        self._set_type(name, ValueType(dtype, tuple(array.shape)))
-        if array.nbytes <= INLINE_BYTES:
-            array = np.array(array, order="C")
-            array.flags.writeable = False
-            self.constants[name] = array
-        else:
-            self.parameters.add(name, array)
-
-    def _value(self, name: str) -> NDArray[Any] | None:
-        if not name:
-            return None
-        if name in self.constants:
-            return self.constants[name]
-        return self.parameters[name].values()
-
-    def _is_constant(self, name: str) -> bool:
-        return name in self.constants or name in self.parameters
+            self.values.add_constant(name, value)
 
     # Types.
 
@@ -219,24 +181,17 @@ class Resolver:
         self._gaps.append(Gap(op, source, reason))
         self._untyped.update(v for v in values if v)
 
-    def _try_type(
-        self, proto: onnx.TypeProto, name: str, op: str, node: str
-    ) -> ValueType | None:
+    def _try_type(self, proto: onnx.TypeProto, name: str, op: str, node: str) -> ValueType | None:
         """The type, or None after noting a gap."""
         try:
-            return from_type_proto(
-                proto, self._symbols, budget=self._limits.value_bytes, node=node
-            )
+            return from_type_proto(proto, self._symbols, budget=self._limits.value_bytes, node=node)
         except UnsupportedType as error:
             self._gap(op, node, str(error), name)
             return None
 
-    def _set_type(self, name: str, kind: ValueType) -> None:
-        self.types[name] = kind
-        self._protos[name] = to_type_proto(kind)
-        self._known_symbols.update(d for d in kind.shape if isinstance(d, str))
-
-    def _set_output_types(self, node: onnx.NodeProto, inferred: Mapping[str, onnx.TypeProto]) -> bool:
+    def _set_output_types(
+        self, node: onnx.NodeProto, inferred: Mapping[str, onnx.TypeProto]
+    ) -> bool:
         """Types of the node's outputs; False if one of them is a gap."""
         extents = self._extents.of(node)
         complete = True
@@ -249,50 +204,51 @@ class Resolver:
                 proto,
                 extents[index] if index < len(extents) else None,
                 self._declared.get(name),
-                self._known_symbols,
+                self.values.symbols_in_use,
             )
             op = op_name(domain_of(node), node.op_type)
             kind = self._try_type(proto, name, op, node.name)
             if kind is None:
                 complete = False
                 continue
-            self._set_type(name, kind)
+            self.values.set_type(name, kind)
             self._check_declared(name, node.name)
         return complete
 
     def _check_declared(self, name: str, node: str) -> None:
         """A value declared with an element type must have that type."""
         declared = self._declared.get(name)
-        if declared is None or name not in self.types:
+        if declared is None or name not in self.values.types:
             return
         wanted = declared.tensor_type.elem_type
         if declared.WhichOneof("value") not in (None, "tensor_type") or wanted not in (
             0,
-            self.types[name].dtype.onnx,
+            self.values.types[name].dtype.onnx,
         ):
             raise InvalidModel(
-                f"{name!r} is declared as another type than {self.types[name].dtype}", node=node
+                f"{name!r} is declared as another type than {self.values.types[name].dtype}",
+                node=node,
             )
 
     def _name_output_symbols(self) -> None:
         """Gives extents of outputs that have made-up symbols the names that the file declares."""
         renamed: dict[str, str] = {}
         for value in self._model.graph.output:
-            shape = self.types[value.name].shape
+            shape = self.values.types[value.name].shape
             declared = value.type.tensor_type.shape.dim
             if len(declared) != len(shape):
                 continue
             for dim, named in zip(shape, declared, strict=True):
                 if not isinstance(dim, str) or not self._symbols.is_made_up(dim):
                     continue
-                if named.dim_param and named.dim_param not in self._known_symbols:
-                    if dim not in renamed:
-                        self._known_symbols.add(named.dim_param)
-                        renamed[dim] = named.dim_param
-        for name, kind in self.types.items():
+                is_free = named.dim_param and named.dim_param not in self.values.symbols_in_use
+                if is_free and dim not in renamed:
+                    self.values.symbols_in_use.add(named.dim_param)
+                    renamed[dim] = named.dim_param
+        for name, kind in self.values.types.items():
             if any(d in renamed for d in kind.shape):
                 shape = tuple(renamed.get(d, d) if isinstance(d, str) else d for d in kind.shape)
-                self.types[name] = ValueType(kind.dtype, shape)
+                self.values.types[name] = ValueType(kind.dtype, shape)
 
     # The walk.
 
@@ -311,21 +267,21 @@ class Resolver:
         if op == "Constant":
             self._read_constant(node)
             return
-        self._lift_tensors(node)
+        lift_tensors(node, self._read_tensor, self._tensors, self._names)
         self._cast_like_to_cast(node)
         if self._follow_control_flow(node, depth) or self._skip_identity(node):
             return
         used = {n for n in [*node.input, *captured_names(node)] if n}
-        undefined = sorted(used - self.types.keys())
+        undefined = sorted(used - self.values.types.keys())
         if undefined:
-            raise InvalidModel(f"input {undefined[0]!r} is not defined", node=node.name)
+            raise InvalidModel(f"input {printable(undefined[0])} is not defined", node=node.name)
         found = self._schemas.get(node) or found
-        check_types(node, found, self.types)
+        check_types(node, found, self.values.types)
         inferred = infer_outputs(
             found,
             node,
-            {n: self._protos[n] for n in used},
-            {n: self._tensor(n) for n in used if self._shows_value(node, n)},
+            {n: self.values.proto(n) for n in used},
+            {n: self.values.tensor(n) for n in used if self._shows_value(node, n)},
             self._schemas.opsets,
             self._model.ir_version,
         )
@@ -335,7 +291,7 @@ class Resolver:
             return
         self._fix_reshape_target(node)
         if depth < self._limits.depth and self._expand(domain_of(node), node.op_type):
-            types = [self._protos.get(n, onnx.TypeProto()) for n in node.input]
+            types = [self.values.proto(n) for n in node.input]
             function = schema_function(node, found, types, self._schemas)
             if function is not None:
                 self._replace(node, call_function(node, function, self._names, found), depth)
@@ -358,15 +314,13 @@ class Resolver:
         self._queue.extendleft((made, depth + 1) for made in reversed(body))
 
     def _shows_value(self, node: onnx.NodeProto, name: str) -> bool:
-        """Whether inference may look at a value. It refuses a `Range` from `[0]` instead of `0`,
-        which runtimes take and the standard's own function bodies produce."""
-        value = self.constants.get(name)
-        return value is not None and not (node.op_type == "Range" and value.ndim)
+        """Whether inference may look at a value.
 
-    def _tensor(self, name: str) -> onnx.TensorProto:
-        if name not in self._values:
-            self._values[name] = numpy_helper.from_array(self.constants[name])
-        return self._values[name]
+        It refuses a `Range` from `[0]` instead of `0`, which runtimes take and the standard's own
+        function bodies produce.
+        """
+        value = self.values.constants.get(name)
+        return value is not None and not (node.op_type == "Range" and value.ndim)
 
     def _read_constant(self, node: onnx.NodeProto) -> None:
         if len(node.attribute) != 1 or not node.output[0]:
@@ -376,79 +330,23 @@ class Resolver:
         if attribute.name == "value":
             self._read_tensor(name, attribute.t, "Constant", node.name)
         elif attribute.name == "value_float":
-            self._add_constant(name, np.array(attribute.f, np.float32))
+            self.values.add_constant(name, np.array(attribute.f, np.float32))
         elif attribute.name == "value_floats":
-            self._add_constant(name, np.array(attribute.floats, np.float32))
+            self.values.add_constant(name, np.array(attribute.floats, np.float32))
         elif attribute.name == "value_int":
-            self._add_constant(name, np.array(attribute.i, np.int64))
+            self.values.add_constant(name, np.array(attribute.i, np.int64))
         elif attribute.name == "value_ints":
-            self._add_constant(name, np.array(attribute.ints, np.int64))
+            self.values.add_constant(name, np.array(attribute.ints, np.int64))
         else:
             reason = "sparse tensors" if attribute.name == "sparse_value" else "strings"
             self._gap("Constant", node.name, reason, name)
-
-    def _lift_tensors(self, node: onnx.NodeProto) -> None:
-        """Moves constants out of the node's subgraphs, so that no large one is left inside.
-
-        Tensors in other attributes are read in place: inference looks at them.
-        """
-        for attribute in node.attribute:
-            tensors = [attribute.t] if attribute.HasField("t") else list(attribute.tensors)
-            for tensor in tensors:
-                self._read_in_place(tensor, node)
-        if not any(True for _ in subgraphs(node)):
-            return
-        for graph in subgraphs(node):
-            self._lift_from(graph, node)
-
-    def _lift_from(self, graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
-        lifted: dict[str, str] = {}
-        formal = {v.name for v in graph.input}
-        for tensor in list(graph.initializer):
-            if tensor.name in formal:
-                continue
-            name = lifted[tensor.name] = self._names.fresh(f"{node.name}/{tensor.name}")
-            self._read_tensor(name, tensor, "initializer", node.name)
-            graph.initializer.remove(tensor)
-        for inner in list(graph.node):
-            is_tensor = any(a.name == "value" for a in inner.attribute)
-            if inner.op_type == "Constant" and domain_of(inner) == "" and is_tensor:
-                name = lifted[inner.output[0]] = self._names.fresh(
-                    f"{node.name}/{inner.output[0]}"
-                )
-                self._read_tensor(name, inner.attribute[0].t, "Constant", inner.name)
-                graph.node.remove(inner)
-        outputs = {v.name for v in graph.output}
-        for inner in graph.node:
-            rename_values(inner, lifted, self._names)
-        for inside, outside in lifted.items():
-            if inside in outputs:
-                graph.node.append(
-                    onnx.helper.make_node(
-                        "Identity",
-                        [outside],
-                        [inside],
-                        name=self._names.fresh(f"{node.name}/Identity"),
-                    )
-                )
-        for inner in graph.node:
-            self._lift_tensors(inner)
-
-    def _read_in_place(self, tensor: onnx.TensorProto, node: onnx.NodeProto) -> None:
-        try:
-            value = self._tensors.read(tensor, node.name)
-        except UnsupportedType:
-            return
-        if isinstance(value, Stored):
-            mapped = np.memmap(value.path, value.dtype.numpy, "r", value.offset, value.shape)
-            tensor.CopyFrom(numpy_helper.from_array(mapped, tensor.name))
 
     def _follow_control_flow(self, node: onnx.NodeProto, depth: int) -> bool:
         """Replaces an `If` or `Loop` whose course is known; True if it did."""
         if domain_of(node) != "" or depth >= self._limits.depth:
             return False
         if node.op_type == "If":
-            condition = self.constants.get(node.input[0])
+            condition = self.values.constants.get(node.input[0])
             if condition is None or condition.size != 1:
                 return False
             wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
@@ -477,7 +375,7 @@ class Resolver:
 
     def _scalar(self, node: onnx.NodeProto, index: int) -> int | None:
         name = node.input[index] if index < len(node.input) else ""
-        value = self.constants.get(name)
+        value = self.values.constants.get(name)
         return None if value is None or value.size != 1 else int(value.reshape(-1)[0])
 
     def _skip_identity(self, node: onnx.NodeProto) -> bool:
@@ -486,7 +384,7 @@ class Resolver:
             return False
         if node.op_type == "Dropout":
             training = node.input[2] if len(node.input) > 2 else ""
-            off = self.constants.get(training)
+            off = self.values.constants.get(training)
             if training and (off is None or bool(off.any())):
                 return False
             if any(o in self._used for o in node.output[1:] if o):
@@ -507,23 +405,27 @@ class Resolver:
         numbers = [e.value for e in vector if e is not None and e.value is not None]
         if len(numbers) != len(vector):
             return False
-        kind = self.types[node.output[0]]
+        kind = self.values.types[node.output[0]]
         try:
             array = np.array(numbers, np.int64).astype(kind.dtype.numpy)
         except OverflowError:
             return False
         if array.astype(np.int64).tolist() != numbers:
             return False
-        self._add_constant(node.output[0], array.reshape(kind.static_shape() or ()))
+        self.values.add_constant(node.output[0], array.reshape(kind.static_shape() or ()))
         return True
 
     def _cast_like_to_cast(self, node: onnx.NodeProto) -> None:
         """`CastLike` to a `Cast` to the type of its second input, whose values don't matter."""
-        if node.op_type != "CastLike" or domain_of(node) != "" or node.input[1] not in self.types:
+        if (
+            node.op_type != "CastLike"
+            or domain_of(node) != ""
+            or node.input[1] not in self.values.types
+        ):
             return
         node.op_type = "Cast"
         node.attribute.append(
-            onnx.helper.make_attribute("to", self.types[node.input[1]].dtype.onnx)
+            onnx.helper.make_attribute("to", self.values.types[node.input[1]].dtype.onnx)
         )
         del node.input[1]
 
@@ -532,13 +434,17 @@ class Resolver:
 
         That leaves the nodes that computed it without use.
         """
-        if node.op_type != "Reshape" or domain_of(node) != "" or node.input[1] in self.constants:
+        if (
+            node.op_type != "Reshape"
+            or domain_of(node) != ""
+            or node.input[1] in self.values.constants
+        ):
             return
         if any(a.name == "allowzero" and a.i for a in node.attribute):
             return
         target = self._arithmetic.vector(node.input[1])
-        source = self.types[node.input[0]].shape
-        shape = self.types[node.output[0]].shape
+        source = self.values.types[node.input[0]].shape
+        shape = self.values.types[node.output[0]].shape
         if target is None or any(e is None for e in target):
             return
         numbers: list[int] = []
@@ -551,18 +457,18 @@ class Resolver:
         if numbers.count(-1) > 1 or any(extent == 0 for extent in shape):
             return
         name = self._names.fresh(f"{node.name}/shape")
-        self._add_constant(name, np.array(numbers, np.int64))
+        self.values.add_constant(name, np.array(numbers, np.int64))
         node.input[1] = name
 
     def _fold(self, node: onnx.NodeProto, schema: OpSchema) -> bool:
         """Replaces a node of constant inputs by its value, if that pays."""
-        if not all(self._is_constant(n) for n in node.input if n) or not any(node.input):
+        if not all(self.values.is_constant(n) for n in node.input if n) or not any(node.input):
             return False
-        bytes_in = sum(v.nbytes for n in node.input if (v := self._value(n)) is not None)
+        bytes_in = sum(v.nbytes for n in node.input if (v := self.values.value(n)) is not None)
         bytes_out: int | None = 0
         for name in node.output:
             if name and bytes_out is not None:
-                kind = self.types[name]
+                kind = self.values.types[name]
                 shape = kind.static_shape()
                 size = kind.dtype.numpy.itemsize
                 bytes_out = None if shape is None else bytes_out + checked_size(shape, size)
@@ -570,16 +476,16 @@ class Resolver:
             return False
         try:
             results = evaluate_node(
-                node, [self._value(n) for n in node.input], self._schemas.opsets
+                node, [self.values.value(n) for n in node.input], self._schemas.opsets
             )
         except EvaluationFailed:
             return False
         for name, result in zip(node.output, results, strict=True):
-            if name and (result is None or not _agrees(result, self.types[name])):
+            if name and (result is None or not _agrees(result, self.values.types[name])):
                 return False
         for name, result in zip(node.output, results, strict=True):
             if name and result is not None:
-                self._add_constant(name, result)
+                self.values.add_constant(name, result)
         return True
 
     def _drop_dead(self) -> None:
@@ -594,21 +500,7 @@ class Resolver:
         self._kept = kept[::-1]
         defined = {o for node in self._kept for o in node.output if o}
         defined |= {spec.name for spec in self.inputs}
-        for name in [n for n in self.types if n not in defined and n not in live]:
-            del self.types[name]
-        for name in [n for n in self.constants if n not in live]:
-            del self.constants[name]
-        stale = [n for n in self.parameters if n not in live]
-        if stale:
-            store = ParameterStore()
-            for name in self.parameters:
-                if name in live:
-                    entry = self.parameters[name]
-                    if entry.path is not None:
-                        store.map(name, entry.dtype, entry.shape, entry.path, entry.offset)
-                    else:
-                        store.add(name, entry.values())
-            self.parameters = store
+        self.values.drop_dead(live, defined)
         names = {node.name for node in self._kept}
         self.sources = {n: s for n, s in self.sources.items() if n in names}
 

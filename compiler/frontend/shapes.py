@@ -190,6 +190,7 @@ def check_types(
 
 
 def to_type_proto(value: ValueType) -> onnx.TypeProto:
+    """The ONNX spelling of our type."""
     return helper.make_tensor_type_proto(value.dtype.onnx, value.shape)
 
 

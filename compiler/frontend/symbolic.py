@@ -125,7 +125,7 @@ class Extents:
         return self.dim(expr) if expr.is_extent else None
 
     def opaque(self, function: str, *arguments: Expr) -> Expr:
-        """The (non-negative) result of a function we don't expand; equal arguments, equal result."""
+        """The extent that a function we don't expand gives; equal for equal arguments."""
         key = (function, arguments)
         if key not in self._name:
             self._name[key] = self._symbols.fresh()

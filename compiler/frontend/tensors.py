@@ -201,5 +201,3 @@ def _typed(
 def to_tensor(array: NDArray[Any]) -> onnx.TensorProto:
     """A `TensorProto` of the array, for onnx's inference functions."""
     return numpy_helper.from_array(array)
-
-

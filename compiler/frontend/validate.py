@@ -17,6 +17,7 @@ import onnx
 from onnx.defs import OpSchema
 
 from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
+from noema.frontend.schemas import Schemas, attribute_type, domain_of, op_name
 from noema.sizes import DEFAULT_BUDGET
 
 
@@ -35,16 +36,6 @@ class ModelLimits:
     nodes: int = 500_000
     depth: int = 32
     proto_bytes: int = 1 << 30
-
-
-def op_name(domain: str, op_type: str) -> str:
-    """`OpType` in the default domain, else `domain.OpType`."""
-    return f"{domain}.{op_type}" if domain else op_type
-
-
-def domain_of(node: onnx.NodeProto) -> str:
-    """The node's domain; `ai.onnx` is another spelling of the default one."""
-    return "" if node.domain == "ai.onnx" else node.domain
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
@@ -89,45 +80,6 @@ def read_opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
         if opsets.setdefault(domain, entry.version) != entry.version:
             raise InvalidModel(f"two operator set versions of domain {printable(domain)}")
     return opsets
-
-
-class Schemas:
-    """Operator schemas for a model's operator sets, looked up once per operator."""
-
-    def __init__(self, opsets: Mapping[str, int]) -> None:
-        self.opsets = dict(opsets)
-        self._found: dict[tuple[str, str], OpSchema | str] = {}
-
-    def add_import(self, domain: str, version: int) -> None:
-        """Imports a domain, unless it is imported already."""
-        if domain not in self.opsets:
-            self.opsets[domain] = version
-            self._found.clear()
-
-    def find(self, domain: str, op_type: str) -> OpSchema | str:
-        """The schema, or the reason why there is none."""
-        key = (domain, op_type)
-        if key not in self._found:
-            self._found[key] = self._look_up(domain, op_type)
-        return self._found[key]
-
-    def get(self, node: onnx.NodeProto) -> OpSchema | None:
-        found = self.find(domain_of(node), node.op_type)
-        return None if isinstance(found, str) else found
-
-    def _look_up(self, domain: str, op_type: str) -> OpSchema | str:
-        version = self.opsets.get(domain)
-        if version is None:
-            return "its domain is unknown and not imported"
-        try:
-            schema = onnx.defs.get_schema(op_type, version, domain)
-        except onnx.defs.SchemaError:
-            if any(s.domain == domain for s in onnx.defs.get_all_schemas()):
-                return f"no such operator in operator set {version}"
-            return "its domain is unknown"
-        if schema.deprecated:
-            return f"deprecated in operator set {version}"
-        return schema
 
 
 def name_nodes(model: onnx.ModelProto) -> dict[str, str]:
@@ -380,8 +332,9 @@ def _check_attributes(node: onnx.NodeProto, schema: OpSchema, *, in_function: bo
         formal = schema.attributes.get(attribute.name)
         if formal is None:
             raise InvalidModel(f"{label} does not exist", node=node.name)
-        if attribute.type != int(formal.type.value):
-            raise InvalidModel(f"{label} must be of type {formal.type.name}", node=node.name)
+        if attribute.type != attribute_type(formal):
+            wanted = onnx.AttributeProto.AttributeType.Name(attribute_type(formal))
+            raise InvalidModel(f"{label} must be of type {wanted}", node=node.name)
         if attribute.ref_attr_name:
             if not in_function:
                 raise InvalidModel(f"{label} refers to a function's attribute", node=node.name)

@@ -6,7 +6,8 @@ import onnx
 from onnx import version_converter
 
 from noema.errors import Gap, InvalidModel, UnsupportedModel
-from noema.frontend.validate import domain_of, read_opsets
+from noema.frontend.schemas import domain_of
+from noema.frontend.validate import read_opsets
 
 OLDEST_OPSET = 13
 

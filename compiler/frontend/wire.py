@@ -199,5 +199,3 @@ def _varint(value: int) -> bytes:
 
 def _malformed(at: int) -> InvalidModel:
     return InvalidModel(f"not a well-formed ONNX file: damaged or truncated at byte {at}")
-
-
