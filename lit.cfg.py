@@ -2,7 +2,7 @@
 
 A test is a `.mlir` file whose `RUN:` lines use
 
-    noema-opt   any pass pipeline over a file, as `noema opt` does
+    noema opt   any pass pipeline over a file (`noema-opt` is the same)
     FileCheck   LLVM's, or the Python package of the same syntax
     %python     the interpreter that noema is installed for
 """
@@ -25,12 +25,11 @@ config.test_source_root = str(ROOT)
 config.test_exec_root = str(ROOT / "build" / "lit")
 
 # `--param filecheck=PATH` (CMake passes what it found) or the one installed beside this Python.
-filecheck = lit_config.params.get(
-    "filecheck", str(Path(sys.executable).parent / "filecheck")
-)
+scripts = Path(sys.executable).parent
+filecheck = lit_config.params.get("filecheck", str(scripts / "filecheck"))
 
 config.substitutions += [
-    (r"\bnoema-opt\b", f"{sys.executable} -m noema.cli opt"),
+    (r"\bnoema[ -]opt\b", f"{scripts / 'noema'} opt"),
     (r"\bFileCheck\b", filecheck),
     (r"%python", sys.executable),
 ]
