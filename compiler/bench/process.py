@@ -50,6 +50,11 @@ class ContenderProcess:
         )
         self._buffer = b""
 
+    @property
+    def identifier(self) -> int:
+        """Process id, which is also its session's and group's."""
+        return self._process.pid
+
     def request(self, command: Mapping[str, JSON], limit_seconds: float) -> dict[str, JSON]:
         """Has one command done; see `noema.bench.child`.
 
