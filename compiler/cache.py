@@ -471,12 +471,13 @@ class Cache:
         query = f"SELECT name, label, created, used FROM entry {where} ORDER BY used DESC, key"
         entries: list[CacheEntry] = []
         for name, label, created, used in connection.execute(query, values):
-            match = _NAME.fullmatch(name)
-            if match is not None:
-                path = self._artifacts / name
-                entries.append(
-                    CacheEntry(match[1], path, int(match[3]), match[2], label, created, used)
-                )
+            match = _NAME.fullmatch(str(name))
+            if match is None or not (isinstance(created, float) and isinstance(used, float)):
+                raise sqlite3.DatabaseError(f"not an entry: {name!r}")
+            path = self._artifacts / match[0]
+            entries.append(
+                CacheEntry(match[1], path, int(match[3]), match[2], str(label), created, used)
+            )
         return entries
 
     def _listed(self) -> list[CacheEntry]:

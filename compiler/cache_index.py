@@ -119,9 +119,12 @@ class Index:
                 # Losing the last commits in a power cut is fine: the files are the truth.
                 connection.execute("PRAGMA synchronous = NORMAL")
                 yield connection
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", None)
-            if isinstance(code, int) and code & 0xFF in _DAMAGED:
+        except UnicodeDecodeError as error:  # garbage where SQLite's message quotes the file
+            raise _Damaged(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            # Those without a code come from Python: a value is not of its column's type.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+            if code & 0xFF in _DAMAGED:
                 raise _Damaged(str(error)) from error
             raise
 
