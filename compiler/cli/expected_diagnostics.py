@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noema.errors import InvalidIR
 
@@ -41,7 +41,7 @@ def reported(error: InvalidIR) -> list[Reported]:
     """The diagnostics behind an error; the error itself if MLIR had no part in it."""
     from torch_mlir import ir
 
-    cause = error.__cause__
+    cause: Any = error.__cause__
     if not isinstance(cause, ir.MLIRError):
         return [Reported("error", 0, error.message)]
     found: list[Reported] = []
