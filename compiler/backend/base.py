@@ -14,6 +14,8 @@ COMMON = (
     "--iree-vm-emit-polyglot-zip=false",
     # Evaluating constants at compile time takes minutes on some models; weights are folded earlier.
     "--iree-opt-const-eval=false",
+    # The default makes every f64 an f32, on the program's interface too.
+    "--iree-input-demote-f64-to-f32=false",
 )
 
 

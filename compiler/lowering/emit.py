@@ -14,8 +14,9 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, cf, linalg, tensor
 
 from noema import dtypes
+from noema.lowering import scalars
+from noema.lowering.scalars import Extent
 
-Extent = int | ir.Value
 Body = Callable[..., ir.Value]
 """Maps the scalar block arguments (inputs, then the output's) to the scalar to yield."""
 
@@ -113,8 +114,7 @@ def constant(array: NDArray[np.generic]) -> ir.Value:
 
 def extent(value: ir.Value, axis: int) -> Extent:
     """Size of dimension `axis`: static if the type says so, else a `tensor.dim`."""
-    static = shape_of(value)[axis]
-    return tensor.DimOp(value, index(axis)).result if static is None else static
+    return scalars.extent(value, axis)
 
 
 def extents(value: ir.Value) -> list[Extent]:
@@ -131,6 +131,11 @@ def full(sizes: Sequence[Extent], value: ir.Value) -> ir.Value:
     """A tensor filled with a scalar value."""
     out = empty(sizes, value.type)
     return linalg.fill(value, outs=[out])
+
+
+def extract(value: ir.Value, at: Sequence[Extent]) -> ir.Value:
+    """The element at these indices, which must be inside."""
+    return tensor.ExtractOp(value, [as_index(i) for i in at]).result
 
 
 def cast_type(value: ir.Value, type_: ir.RankedTensorType) -> ir.Value:
@@ -233,7 +238,7 @@ def broadcast_sizes(shapes: Sequence[Sequence[Extent]]) -> list[Extent]:
             elif isinstance(chosen, int):
                 if chosen == 1:
                     chosen = own
-            elif own != chosen:
+            elif not scalars.same(own, chosen):
                 same = arith.CmpIOp(arith.CmpIPredicate.eq, own, chosen).result
                 cf.AssertOp(same, "extents differ where the model makes them broadcast")
         sizes.append(chosen)
@@ -246,7 +251,13 @@ def broadcast_batch(lhs: ir.Value, rhs: ir.Value) -> list[Extent]:
 
 
 def pointwise(inputs: Sequence[ir.Value], element: ir.Type, body: Body) -> ir.Value:
-    """Applies `body` to the broadcast operands."""
+    """Applies `body` to the broadcast operands.
+
+    What a model computes of shapes stays scalars; everything else is one linalg op.
+    """
+    made = scalars.pointwise(inputs, element, body)
+    if made is not None:
+        return made
     sizes = broadcast_sizes([extents(v) for v in inputs])
     maps = []
     for value in inputs:
@@ -322,30 +333,74 @@ def reshape(value: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
     """The same elements, row-major, at other extents.
 
     A collapse or expand of neighbouring dimensions where the extents show one (it fuses with its
-    producers and consumers), else a `tensor.reshape`.
+    producers and consumers); else whatever lies between the equal leading and the equal trailing
+    dimensions is collapsed into one and expanded again.
     """
+    sizes = [scalars.simplify(d) for d in sizes]
     old, element = shape_of(value), element_of(value)
     result_type = tensor_type(sizes, element)
-    if result_type == value.type and None not in old:
-        return value
     groups = _reassociation(old, sizes)
     if groups is not None:
-        source, target = len(old), len(sizes)
-        if source > target:
+        if len(old) > len(sizes):
             return tensor.CollapseShapeOp(result_type, value, nested(groups)).result
-        if target > source:
-            dynamic = [d for d in sizes if not isinstance(d, int)]
-            static = list(result_type.shape)
-            return tensor.ExpandShapeOp(
-                result_type, value, nested(groups), dynamic, static
-            ).result
+        return _expand(value, groups, sizes)
     if None not in old and all(isinstance(d, int) for d in sizes):
+        if list(result_type.shape) == old:
+            return value
         flat = collapse_all(value)
         return expand_all(flat, [d for d in sizes if isinstance(d, int)])
-    shape = tensor.FromElementsOp(
-        ir.RankedTensorType.get([len(sizes)], ir.IndexType.get()), [as_index(d) for d in sizes]
+    return _regroup(value, sizes)
+
+
+def _expand(
+    value: ir.Value, groups: Sequence[Sequence[int]], sizes: Sequence[Extent]
+) -> ir.Value:
+    result_type = tensor_type(sizes, element_of(value))
+    dynamic = [d for d in sizes if not isinstance(d, int)]
+    return tensor.ExpandShapeOp(
+        result_type, value, nested(groups), dynamic, list(result_type.shape)
     ).result
-    return tensor.ReshapeOp(result_type, value, shape).result
+
+
+def _regroup(value: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
+    """Reshape of dynamic extents: collapse of what differs, then expand."""
+    old, element = extents(value), element_of(value)
+    if not old or not sizes:
+        value = cast_type(value, tensor_type([1] * len(old), element))
+        return expand_all(collapse_all(value), [1] * len(sizes))
+    shared = min(len(old), len(sizes))
+    # One dimension at least stays on either side, to hold what the differing ones come to.
+    left = 0
+    while left < shared - 1 and scalars.same(old[left], sizes[left]):
+        left += 1
+    right = 0
+    while right < shared - left - 1 and scalars.same(old[-1 - right], sizes[-1 - right]):
+        right += 1
+    differing = old[left : len(old) - right]
+    wanted = sizes[left : len(sizes) - right]
+    trailing = old[len(old) - right :]
+    known = [d for d in shape_of(value)[left : len(old) - right] if d is not None]
+    total = int(np.prod(known, dtype=np.int64)) if len(known) == len(differing) else None
+    if len(differing) > 1:
+        joined = tensor_type([*old[:left], total, *trailing], element)
+        groups = _around(left, len(differing), right)
+        value = tensor.CollapseShapeOp(joined, value, nested(groups)).result
+    # An expand needs the same kind of extent, static or dynamic, on both of its sides.
+    static = [d for d in wanted if isinstance(d, int)]
+    total = int(np.prod(static, dtype=np.int64)) if len(static) == len(wanted) else None
+    leading = [w if isinstance(w, int) else o for w, o in zip(sizes, old[:left], strict=False)]
+    value = cast_type(value, tensor_type([*leading, total, *trailing], element))
+    if len(wanted) > 1:
+        target = [*leading, *wanted, *trailing]
+        value = _expand(value, _around(left, len(wanted), right), target)
+    return cast_type(value, tensor_type(sizes, element))
+
+
+def _around(left: int, count: int, right: int) -> list[list[int]]:
+    """Dimensions one by one but for `count` of them, after the first `left`."""
+    first = [[i] for i in range(left)]
+    last = [[left + count + i] for i in range(right)]
+    return [*first, list(range(left, left + count)), *last]
 
 
 def collapse_all(value: ir.Value) -> ir.Value:

@@ -167,6 +167,10 @@ class _FunctionLowering:
             lambda slot: self._constant(node.inputs[slot]) if node.has(slot) else None,
         )
         reasons: list[str] = []
+        if _is_empty(node):
+            with ir.InsertionPoint(block), op.location:
+                self._keep(node, [_empty(node, i) for i in range(len(node.results))], block)
+            return
         for route in _routes(node):
             mark = _last(block)
             try:
@@ -252,10 +256,31 @@ def _quoted(name: str) -> str:
     return str(ir.StringAttr.get(name))
 
 
-def _last(block: ir.Block) -> int:
-    return len(block.operations)
+def _is_empty(node: Node) -> bool:
+    """Whether no result has any element: then there is nothing to compute, whatever the op."""
+    shapes = [node.result_shape(i) for i, r in enumerate(node.results) if r is not None]
+    return all(0 in shape and None not in shape for shape in shapes)
 
 
-def _erase_after(block: ir.Block, count: int) -> None:
-    for op in reversed(list(block.operations)[count:]):
-        op.operation.erase()
+def _empty(node: Node, slot: int) -> ir.Value | None:
+    shape = node.result_shape(slot) if node.results[slot] is not None else ()
+    if not shape:
+        return None
+    return emit.empty([d for d in shape if d is not None], node.result_element(slot))
+
+
+def _last(block: ir.Block) -> ir.Operation | None:
+    count = len(block.operations)
+    return block.operations[count - 1].operation if count else None
+
+
+def _erase_after(block: ir.Block, last: ir.Operation | None) -> None:
+    """Erases what a lowering emitted before it declined, but not the constants that it asked for.
+
+    Those stand at the block's beginning, and other ops may come to use them.
+    """
+    for op in reversed(list(block.operations)):
+        if last is not None and op.operation == last:
+            return
+        if op.operation.name not in ("arith.constant", "ml_program.global_load_const"):
+            op.operation.erase()
