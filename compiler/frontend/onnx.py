@@ -29,7 +29,13 @@ from noema.frontend.resolve import Resolver
 from noema.frontend.schemas import Schemas, op_name
 from noema.frontend.shapes import ValueType
 from noema.frontend.tensors import TensorReader
-from noema.frontend.validate import ModelLimits, check_graph, name_nodes, read_functions
+from noema.frontend.validate import (
+    ModelLimits,
+    check_graph,
+    check_text,
+    name_nodes,
+    read_functions,
+)
 from noema.frontend.versions import at_known_opset
 from noema.frontend.wire import slim_model
 from noema.parameters import ParameterStore
@@ -158,21 +164,7 @@ def _resolve(
     limits: ModelLimits,
     files: tuple[Path, ...],
 ) -> OnnxModel:
-    try:
-        return _resolve_checked(model, tensors, shapes, expand, limits, files)
-    except UnicodeDecodeError as error:
-        # protobuf decodes names lazily, so this can surface anywhere.
-        raise InvalidModel("a name in the model is not valid UTF-8") from error
-
-
-def _resolve_checked(
-    model: onnx.ModelProto,
-    tensors: TensorReader,
-    shapes: Mapping[str, tuple[int | None, ...]],
-    expand: Expand,
-    limits: ModelLimits,
-    files: tuple[Path, ...],
-) -> OnnxModel:
+    check_text(model)
     model, opsets = at_known_opset(model)
     schemas = Schemas(opsets)
     functions = read_functions(model)

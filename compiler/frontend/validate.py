@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from onnx.defs import OpSchema
 
 from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
@@ -64,6 +66,25 @@ def free_names(graph: onnx.GraphProto) -> set[str]:
         used.update(node.input)
         used |= captured_names(node)
     return used - defined - {""}
+
+
+def check_text(model: onnx.ModelProto) -> None:
+    """Checks that every name is text.
+
+    protobuf hands strings that aren't UTF-8 over as bytes, which would surface anywhere.
+
+    Raises:
+        InvalidModel: Otherwise.
+    """
+    waiting: list[Message] = [model]
+    while waiting:
+        for field, value in waiting.pop().ListFields():
+            if field.type == FieldDescriptor.TYPE_MESSAGE:
+                waiting.extend(value if field.is_repeated else [value])
+            elif field.type == FieldDescriptor.TYPE_STRING:
+                for text in value if field.is_repeated else [value]:
+                    if not isinstance(text, str):
+                        raise InvalidModel(f"a {field.name} in the model is not valid UTF-8")
 
 
 def read_opsets(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
