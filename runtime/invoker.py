@@ -15,6 +15,9 @@ What decides the code here, all of it observed with IREE 3.13:
 
 from __future__ import annotations
 
+import ctypes
+import os
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +89,7 @@ class Invoker:
     """
 
     def __init__(self, artifact: Artifact, device: OpenDevice) -> None:
+        self.process = os.getpid()
         self.device = device
         signature = artifact.manifest.signature
         self._hal: HalDevice | None = device.hal
@@ -99,6 +103,9 @@ class Invoker:
         self._arguments = [argument(spec, device.hal) for spec in signature.inputs]
 
     def __del__(self) -> None:
+        if os.getpid() != self.process:
+            _abandon(self._arguments, self._function, self._context, self._hal)
+            return
         # The order matters: buffers, then the program, then the device.
         self._arguments = []
         self._function = None
@@ -291,8 +298,21 @@ class _Lease:
         self._invoker: Invoker | None = invoker
 
     def __del__(self) -> None:
+        if self._invoker is not None and os.getpid() != self._invoker.process:
+            _abandon(self._mapped, self._invoker)
         self._mapped = None
         self._invoker = None
+
+
+def _abandon(*objects: object) -> None:
+    """Keeps native objects from ever being destroyed, in a process forked from their owner.
+
+    Destroying a device joins its threads, of which a forked child has none: it would wait forever.
+    """
+    for thing in objects:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    binding: Any = import_module("iree.runtime._binding")
+    binding.disable_leak_checker()  # it would report them on standard error
 
 
 def _over(mapped: MappedMemory, shape: list[int], spec: TensorSpec) -> Array:

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,31 @@ def load(
     return Program(Path(path), artifact.manifest, Invoker(artifact, open_device(name, threads)))
 
 
+class _Guarded:
+    """An invoker that one thread at a time may call, in one process, until it is closed."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker: Invoker | None = invoker
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __call__(self, arrays: list[Array]) -> dict[str, Array]:
+        if os.getpid() != self._process:  # before the lock: the parent may have held it
+            raise RunFailed(
+                "the program was loaded before this process was forked",
+                remedy="load the artifact in the child process",
+            )
+        with self._lock:
+            if self._invoker is None:
+                raise RunFailed("the program is closed", remedy="load the artifact again")
+            return self._invoker.invoke(arrays)
+
+    def close(self) -> None:
+        if os.getpid() == self._process:
+            with self._lock:
+                self._invoker = None
+
+
 class Program:
     """A loaded program. Made by `load`; close it, or use it as a context manager.
 
@@ -71,11 +97,12 @@ class Program:
     def __init__(self, path: Path, manifest: Manifest, invoker: Invoker) -> None:
         self.path = path
         self.manifest = manifest
-        self._invoker: Invoker | None = invoker
         self._device_name = invoker.device.name
         self._threads = invoker.device.threads
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+        self._run = _Guarded(invoker)
+        # At interpreter exit this waits for a call in a daemon thread: Python would otherwise end
+        # that thread inside native code, which aborts the process.
+        weakref.finalize(self, self._run.close)
 
     @property
     def signature(self) -> Signature:
@@ -123,16 +150,7 @@ class Program:
             RunFailed: The program stopped with an error, is closed, or was loaded before a fork.
         """
         arrays = check_inputs(self.manifest.signature.inputs, inputs)
-        with self._lock:
-            invoker = self._invoker
-            if invoker is None:
-                raise RunFailed("the program is closed", remedy="load the artifact again")
-            if os.getpid() != self._process:
-                raise RunFailed(
-                    "the program was loaded before this process was forked",
-                    remedy="load the artifact in the child process",
-                )
-            return invoker.invoke(arrays)
+        return self._run(arrays)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Copies the artifact to another place, whole or not at all.
@@ -155,8 +173,7 @@ class Program:
 
     def close(self) -> None:
         """Ends the worker threads and lets go of the weights. Outputs stay valid."""
-        with self._lock:
-            self._invoker = None
+        self._run.close()
 
     def __enter__(self) -> Self:
         return self

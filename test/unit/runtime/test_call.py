@@ -100,7 +100,7 @@ func.func @main(%x: {t}) -> ({t}, {t}, {t}, {t}) {{
   return %x, %w, %y, %y : {t}, {t}, {t}, {t}
 }}""",
         {"x": ("float32", (count,))},
-        {name: ("float32", (count,)) for name in ("same", "weight", "sum", "again")},
+        dict.fromkeys(("same", "weight", "sum", "again"), ("float32", (count,))),
         {"w": np.arange(count, dtype=np.float32)},
     )
     program = load(path, threads=threads)
