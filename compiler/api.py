@@ -16,7 +16,7 @@ from noema.options import CompileOptions, Limits, Precision, Target
 from noema.progress import JSON, ProgressCallback
 from noema.runtime.cpu import cpu_fingerprint
 from noema.runtime.session import Program, load
-from noema.versions import versions
+from noema.versions import source_stamp, versions
 from noema.worker import run_job
 
 if TYPE_CHECKING:
@@ -186,4 +186,5 @@ def _look_up(cache: Cache, model: Path, options: CompileOptions) -> tuple[str, P
 
 def _key(cache: Cache, model: Path, external: Sequence[Path], options: CompileOptions) -> str:
     digest = cache.model_digest(model, external)
-    return cache_key(digest, options, versions(), cpu_fingerprint())
+    made_by = {**versions(), "sources": source_stamp()}
+    return cache_key(digest, options, made_by, cpu_fingerprint())

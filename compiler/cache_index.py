@@ -73,8 +73,7 @@ class Index:
         try:
             for attempt in range(3):
                 with contextlib.suppress(_Damaged), self._locked(fcntl.LOCK_SH):
-                    if self._version() == _SCHEMA_VERSION:
-                        return self._transaction(action)
+                    return self._transaction(action)
                 with self._locked(fcntl.LOCK_EX):
                     self._make_anew(force=attempt > 0)
         except (_Damaged, sqlite3.Error, _LockFailed) as error:
@@ -96,14 +95,10 @@ class Index:
         finally:
             os.close(descriptor)
 
-    def _version(self) -> int:
-        """Version of the file's schema; 0 for none."""
-        with self._connected() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            return int(version)
-
     def _transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
         with self._connected() as connection:
+            if _version(connection) != _SCHEMA_VERSION:
+                raise _Damaged(f"{self._file} is not an index of ours")
             connection.execute("BEGIN IMMEDIATE")
             result = action(connection)
             connection.execute("COMMIT")
@@ -136,7 +131,7 @@ class Index:
         """
         if not force:
             with contextlib.suppress(_Damaged):
-                if self._version() == _SCHEMA_VERSION and self._is_sound():
+                if self._is_sound():
                     return  # another process was quicker
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
@@ -153,5 +148,10 @@ class Index:
     def _is_sound(self) -> bool:
         with self._connected() as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-            return verdict == "ok" and {"entry", "digest", "model"} <= tables
+            return verdict == "ok" and _version(connection) == _SCHEMA_VERSION
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Version of a file's schema; 0 for an empty file."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
