@@ -17,10 +17,12 @@ from . import report
 from .backends import BACKENDS, versions
 from .cases import load_cases
 from .cases import sample as draw
-from .outcome import Outcome, ResultFile
+from .outcome import Outcome, Result, ResultFile
 from .pool import run_cases
 
 _REASONS_SHOWN = 12
+_LINE_EVERY = 200
+_FILE_WIDTH = 120
 
 
 @click.group(help=__doc__)
@@ -48,20 +50,30 @@ def run(
     markdown: Path | None,
 ) -> None:
     """Run cases; exit 0 if every one ended in pass or unsupported."""
-    console = Console()
+    # Where it isn't a terminal there is no width to fit into.
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     cases = load_cases()
     names = [name for name in cases if re.search(pattern, name)]
     if sample is not None:
         names = draw(names, sample, seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    done: list[Result] = []
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(backend, total=len(names))
+
+        def show(result: Result) -> None:
+            done.append(result)
+            progress.advance(task)
+            if not console.is_terminal and len(done) % _LINE_EVERY == 0:
+                unclean = sum(not r.outcome.is_clean for r in done)
+                click.echo(f"{len(done)} of {len(names)} cases, {unclean} bugs", err=True)
+
         results = run_cases(
             [cases[name] for name in names],
             backend,
             workers=workers,
             limit_seconds=limit,
-            on_result=lambda _: progress.advance(task),
+            on_result=show,
         )
     file = ResultFile(backend, versions(backend), len(cases), results)
     if json_file is not None:

@@ -37,12 +37,13 @@ class WorkerHung(Exception):
 class Worker:
     """One worker process."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, command: Sequence[str] | None = None) -> None:
+        """Starts the process; `command` replaces `conformance.worker`, with its protocol."""
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         folder = Path(__file__).resolve().parent.parent
         path = os.pathsep.join(p for p in (str(folder), os.environ.get("PYTHONPATH", "")) if p)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "conformance.worker", backend],
+            command or [sys.executable, "-m", "conformance.worker", backend],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -130,6 +131,7 @@ def run_cases(
     workers: int,
     limit_seconds: float,
     on_result: Callable[[Result], None] | None = None,
+    start: Callable[[str], Worker] = Worker,
 ) -> dict[str, Result]:
     """Runs cases in worker processes.
 
@@ -139,6 +141,7 @@ def run_cases(
         workers: Number of processes.
         limit_seconds: Elapsed time after which a case counts as hanging.
         on_result: Called in this thread as results arrive.
+        start: Starts a worker of a backend.
 
     Returns:
         By case, in the order of `cases`.
@@ -149,7 +152,9 @@ def run_cases(
     done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
     stopping = threading.Event()
     threads = [
-        threading.Thread(target=_serve, args=(backend, limit_seconds, waiting, done, stopping))
+        threading.Thread(
+            target=_serve, args=(lambda: start(backend), limit_seconds, waiting, done, stopping)
+        )
         for _ in range(min(workers, len(cases)))
     ]
     for thread in threads:
@@ -171,7 +176,7 @@ def run_cases(
 
 
 def _serve(
-    backend: str,
+    start: Callable[[], Worker],
     limit_seconds: float,
     waiting: queue.SimpleQueue[Case],
     done: queue.SimpleQueue[Result | BaseException],
@@ -184,15 +189,15 @@ def _serve(
                 case = waiting.get_nowait()
             except queue.Empty:
                 return
-            worker = worker or Worker(backend)
-            start = time.monotonic()
+            worker = worker or start()
+            begin = time.monotonic()
             try:
                 done.put(worker.run(case, limit_seconds))
             except (WorkerDied, WorkerHung) as error:
                 worker.close()
                 worker = None
                 outcome = Outcome.CRASH if isinstance(error, WorkerDied) else Outcome.HANG
-                seconds = round(time.monotonic() - start, 3)
+                seconds = round(time.monotonic() - begin, 3)
                 done.put(Result(case.name, case.op, case.expanded, outcome, str(error), seconds))
     except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
         done.put(error)
