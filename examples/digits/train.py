@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,7 @@ class DigitsCnn(nn.Module):
         super().__init__()
         channels = (1, 24, 48, 64)
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 3, padding=1, bias=False)
-            for i, o in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels[1:])
         self.classifier = nn.Linear(channels[-1] * 4, CLASSES)
