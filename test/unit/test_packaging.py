@@ -44,7 +44,7 @@ def test_the_type_checker_sees_the_same_packages() -> None:
 
 
 def test_compilers_are_pinned_exactly() -> None:
-    """The IR between torch-mlir and IREE has no stable form: another version is another compiler."""
+    """The IR between them has no stable form: another version is another compiler."""
     pins = {r.name: r for r in map(Requirement, PROJECT["project"]["dependencies"])}
     for name in ("torch-mlir", "iree-base-compiler", "iree-base-runtime"):
         assert [s.operator for s in pins[name].specifier] == ["=="], name
