@@ -120,7 +120,7 @@ def main() -> int:
     for r in results:
         table.add_row(
             r.network,
-            f"{r.accuracy:.2%} / {r.reference_accuracy:.2%}",
+            f"{r.accuracy:.1%} / {r.reference_accuracy:.1%}",
             f"{r.difference:.0e}",
             f"{r.agreement:.0%}",
             f"{r.compile_s:.1f}",
