@@ -24,7 +24,6 @@ import os
 import re
 import shutil
 import sqlite3
-import stat
 import tempfile
 import time
 import warnings
@@ -38,7 +37,7 @@ from noema.cache_index import Index, IndexUnavailable
 from noema.digests import DigestMemo
 from noema.errors import NoemaError, is_out_of_space
 from noema.options import CompileOptions
-from noema.scratch import ScratchFolders
+from noema.scratch import ScratchFolders, check_private
 
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})-(\d{1,18})\.noema")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +50,7 @@ class CacheWarning(UserWarning):
 
 
 class _CacheUnusable(Exception):
-    """Why the cache's folder can't be used."""
+    """Why a result can't be kept."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +162,8 @@ class Cache:
         if not self.max_bytes or not self._artifacts.is_dir():
             return None
         try:
-            self._check_trusted()
-        except (OSError, _CacheUnusable) as error:
+            check_private(self._folder)
+        except OSError as error:
             self._warn("not used", error)
             return None
         try:
@@ -222,7 +221,7 @@ class Cache:
         with contextlib.ExitStack() as stack:
             try:
                 folder = stack.enter_context(self._scratch())
-            except (OSError, _CacheUnusable) as error:
+            except OSError as error:
                 self._warn("not used for this result", error)
                 return self._write_uncached(writer)
             file = folder / _ARTIFACT
@@ -347,7 +346,7 @@ class Cache:
     def _memo(self) -> DigestMemo:
         """The memory of digests, or one that forgets if the cache can't be used."""
         if self.max_bytes:
-            with contextlib.suppress(OSError, _CacheUnusable):
+            with contextlib.suppress(OSError):
                 self._prepare()
                 return DigestMemo(self._index)
         return DigestMemo(None)
@@ -428,14 +427,14 @@ class Cache:
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (self._folder, self._artifacts):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._check_trusted()
+        check_private(self._folder)
 
     @contextlib.contextmanager
     def _scratch(self) -> Generator[Path]:
         """A new folder for files being written; removed on exit, or once this process is dead.
 
         Raises:
-            OSError, _CacheUnusable: The cache can't be written.
+            OSError: The cache can't be written.
         """
         self._prepare()
         with self._scratch_folders.new() as folder:
@@ -450,9 +449,16 @@ class Cache:
         return Path(shutil.move(file, self._uncached_folder() / _ARTIFACT))
 
     def _uncached_folder(self) -> Path:
-        folder = tempfile.mkdtemp(prefix="noema-uncached-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder)
+        """A folder that goes with this object, or is tidied later if this process is killed."""
+        folders = ScratchFolders(Path(tempfile.gettempdir()) / f"noema-uncached-{os.geteuid()}")
+        stack = contextlib.ExitStack()
+        try:
+            folders.remove_abandoned()
+            folder = stack.enter_context(folders.new())
+        except OSError:  # e.g. somebody else made a folder of that name
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noema-")))
+        weakref.finalize(self, stack.close)
+        return folder
 
     # Reading
 
@@ -496,13 +502,6 @@ class Cache:
     def _scan(self) -> dict[str, CacheEntry]:
         """What the folder has, by key, for when there is no index."""
         return {entry.key: entry for entry in self._listed()}
-
-    def _check_trusted(self) -> None:
-        status = self._folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
-            raise _CacheUnusable(f"{self._folder} is not your own folder")
-        if status.st_mode & stat.S_IWOTH:
-            raise _CacheUnusable(f"anyone may write to {self._folder}")
 
     def _warn(self, what: str, error: BaseException | None = None) -> None:
         reason = "" if error is None else f": {error}"

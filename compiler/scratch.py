@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Generator
 from pathlib import Path
 
@@ -41,7 +42,10 @@ class ScratchFolders:
         Raises:
             OSError: The root can't be read or written.
         """
-        for folder in self._root.iterdir() if self._root.is_dir() else ():
+        if not self._root.is_dir():
+            return
+        check_private(self._root)
+        for folder in self._root.iterdir():
             # Held by a living owner, gone, or not one of ours.
             with contextlib.suppress(BlockingIOError, FileNotFoundError, NotADirectoryError):
                 lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +56,7 @@ class ScratchFolders:
     def _make(self) -> tuple[Path, int]:
         """A folder and the descriptor that holds its lock."""
         self._root.mkdir(mode=0o700, exist_ok=True)
+        check_private(self._root)
         while True:
             folder = self._root / secrets.token_hex(8)
             folder.mkdir(mode=0o700)
@@ -60,6 +65,20 @@ class ScratchFolders:
                 lock = _lock(folder, fcntl.LOCK_EX)
                 if lock is not None:
                     return folder, lock
+
+
+def check_private(folder: Path) -> None:
+    """Refuses a folder that somebody else could put files into.
+
+    Raises:
+        PermissionError: It belongs to another user, or anyone may write to it.
+        OSError: There is no such folder.
+    """
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()):
+        raise PermissionError(f"{folder} is not your own folder")
+    if status.st_mode & stat.S_IWOTH:
+        raise PermissionError(f"anyone may write to {folder}")
 
 
 def _lock(folder: Path, how: int) -> int | None:

@@ -46,6 +46,7 @@ _TAIL_LINES = 20
 _LINE_CHARACTERS = 300
 _RECORD_BYTES = 64 << 20
 _OPEN_FILES = 4096
+_LAST_READS = 64
 _POLL_SECONDS = 0.05
 
 _MEMORY_TEXT = re.compile(
@@ -302,16 +303,17 @@ class _Child:
     def _last_words(self, on_progress: ProgressCallback) -> dict[str, JSON] | None:
         """Reads what the dead process left in its pipes."""
         self._kill()  # what it started may still hold the pipes, and fill them
+        final: dict[str, JSON] | None = None
+        more = True
+        # Bounded, because a process that escaped the kill could go on writing.
         for _ in range(_RECORD_BYTES // _READ_BYTES):
-            if not _readable(self.channel):
+            if not more or final is not None or self.broken or not _readable(self.channel):
                 break
             final, more = self._read_channel(on_progress)
-            if final is not None or self.broken or not more:
-                return final
-        for _ in range(_TAIL_BYTES // _READ_BYTES + 64):
+        for _ in range(_LAST_READS):
             if not _readable(self._output.fileno()) or not self._read_output():
                 break
-        return None
+        return final
 
     def _kill(self) -> None:
         # The process is not reaped yet, so the number is still its own.

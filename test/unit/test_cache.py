@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -466,6 +467,21 @@ def test_writers_killed_at_any_moment_leave_whole_entries_only(cache: Cache) -> 
     assert files_under(cache, "tmp") == []
     _, damaged = cache.verify()
     assert damaged == []
+
+
+def test_uncached_results_of_killed_processes_are_tidied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pid = os.fork()
+    if not pid:
+        Cache(tmp_path / "cache", 0).insert(writing(b"program", None))
+        os._exit(0)  # as if killed: nothing is tidied
+    os.waitpid(pid, 0)
+    (left,) = tmp_path.glob("noema-uncached-*/*/model.noema")
+    cache = Cache(tmp_path / "cache", 0)
+    path = cache.insert(writing(b"other", None))
+    assert path.exists() and not left.exists()
 
 
 def test_a_living_writer_is_not_tidied_away(cache: Cache, tmp_path: Path) -> None:
