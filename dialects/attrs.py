@@ -159,3 +159,6 @@ SEMANTIC_ATTRIBUTES: dict[str, type[StrEnum] | None] = {
     "sem.modality": Modality,
 }
 """Discardable attributes that any op may carry: name → vocabulary, None for free text."""
+
+SYMBOLS = "sem.symbols"
+"""Attribute of the function: the symbol of each dimension of each argument, "" where static."""

@@ -18,9 +18,11 @@ from torch_mlir import ir
 from torch_mlir.dialects import func
 
 from noema.dialects import sem
+from noema.dialects.attrs import SYMBOLS
 from noema.dialects.elements import tensor_type, to_attribute
 from noema.errors import Gap, InternalError, UnsupportedModel
 from noema.frontend.onnx import OnnxModel
+from noema.signature import TensorSpec
 
 ASSOCIATIVE = frozenset({"Concat", "Max", "Min", "Sum"})
 """Variadic operators that a tree of themselves computes just as well."""
@@ -42,9 +44,20 @@ def import_model(model: OnnxModel, context: ir.Context) -> ir.Module:
         results = [tensor_type(s.dtype, s.shape) for s in model.outputs]
         with ir.InsertionPoint(module.body):
             main = func.FuncOp("main", (arguments, results))
+            main.attributes[SYMBOLS] = _symbols(model.inputs)
         with ir.InsertionPoint(main.add_entry_block()):
             _Importer(model, list(main.arguments)).run()
         return module
+
+
+def _symbols(specs: Sequence[TensorSpec]) -> ir.ArrayAttr:
+    """The symbol of each dimension of each argument, empty where the extent is static."""
+    return ir.ArrayAttr.get(
+        [
+            ir.ArrayAttr.get([ir.StringAttr.get("" if isinstance(d, int) else d) for d in s.shape])
+            for s in specs
+        ]
+    )
 
 
 class _Importer:

@@ -19,6 +19,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import func
 from torch_mlir.passmanager import PassManager
 
+from noema.dialects.attrs import SYMBOLS
 from noema.dialects.elements import dtype_of, to_array
 from noema.dialects.provenance import node_names
 from noema.errors import Gap, InternalError, UnsupportedModel
@@ -90,6 +91,8 @@ class _FunctionLowering:
         results = [_signless(v.type) for v in terminator.operands]
         with ir.InsertionPoint(self.module.body), old.location:
             new = func.FuncOp("lowered", (arguments, results))
+            if SYMBOLS in old.attributes:
+                new.attributes[SYMBOLS] = old.attributes[SYMBOLS]
         entry = new.add_entry_block()
         self.values.update(zip(block.arguments, entry.arguments, strict=True))
         versions = [1]
@@ -111,6 +114,8 @@ class _FunctionLowering:
             new.attributes[name] = attribute
         old.operation.erase()
         new.attributes["sym_name"] = ir.StringAttr.get("main")
+        if SYMBOLS in new.attributes:
+            del new.attributes[SYMBOLS]
 
     def _value(self, value: ir.Value, block: ir.Block) -> ir.Value:
         """The lowered value; constants and weights are made where they are first used."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from torch_mlir import ir
 from torch_mlir.dialects import arith, tensor
 
+from noema.dialects.attrs import SYMBOLS
+
 Extent = int | ir.Value
 """A static size, or an `index` value."""
 
@@ -135,7 +137,9 @@ def read_index(value: ir.Value, position: int | None = None) -> Extent:
 
 def index_value(extent: Extent) -> ir.Value:
     """An extent as an `index` value."""
-    return arith.ConstantOp(ir.IndexType.get(), extent).result if isinstance(extent, int) else extent
+    return (
+        arith.ConstantOp(ir.IndexType.get(), extent).result if isinstance(extent, int) else extent
+    )
 
 
 def to_index(value: ir.Value, *, unsigned: bool = False) -> ir.Value:
@@ -254,23 +258,62 @@ def extent(value: ir.Value, axis: int) -> Extent:
         op = owner_of(value)
         if op is None:
             break
-        if op.name == "tensor.cast":
+        if op.name in ("tensor.cast", "util.optimization_barrier"):
             value = op.operands[0]
+        elif op.name == "tensor.pad":
+            source, low, high = op.operands[0], _amount(op, "low", axis), _amount(op, "high", axis)
+            return add(add(low, extent(source, axis)), high)
         elif op.name == "tensor.empty":
             shape = ir.RankedTensorType(value.type).shape
             return simplify(op.operands[sum(d == dynamic for d in shape[:axis])])
-        elif op.name in ("linalg.generic", "linalg.fill") and len(op.results) == 1:
-            value = op.operands[len(op.operands) - 1]
+        elif op.name.startswith("linalg.") and len(op.results) == 1:
+            value = op.operands[len(op.operands) - 1]  # destination-passing style
         elif op.name == "tensor.expand_shape":
             shape = ir.RankedTensorType(value.type).shape
             return simplify(op.operands[1 + sum(d == dynamic for d in shape[:axis])])
+        elif op.name == "tensor.collapse_shape":
+            groups = ir.ArrayAttr(op.attributes["reassociation"])
+            source = op.operands[0]
+            merged = [ir.IntegerAttr(i).value for i in ir.ArrayAttr(groups[axis])]
+            return product([extent(source, i) for i in merged])
         else:
             break
+    value, axis = _same_symbol(value, axis)
     return tensor.DimOp(value, index_value(axis)).result
 
 
+def _amount(pad: ir.Operation, side: str, axis: int) -> Extent:
+    """How much a `tensor.pad` adds on one side of a dimension."""
+    dynamic = ir.ShapedType.get_dynamic_size()
+    static = list(ir.DenseI64ArrayAttr(pad.attributes[f"static_{side}"]))
+    if static[axis] != dynamic:
+        return static[axis]
+    sizes = list(ir.DenseI32ArrayAttr(pad.attributes["operandSegmentSizes"]))
+    start = 1 if side == "low" else 1 + sizes[1]
+    return simplify(pad.operands[start + sum(d == dynamic for d in static[:axis])])
+
+
+def _same_symbol(value: ir.Value, axis: int) -> tuple[ir.Value, int]:
+    """The first dimension of an argument that has the same symbol as this one, or this one."""
+    if not isinstance(value, ir.BlockArgument):
+        return value, axis
+    block = value.owner
+    function = block.owner.operation
+    if function.name != "func.func" or SYMBOLS not in function.attributes:
+        return value, axis
+    names = [
+        [ir.StringAttr(name).value for name in ir.ArrayAttr(shape)]
+        for shape in ir.ArrayAttr(function.attributes[SYMBOLS])
+    ]
+    symbol = names[value.arg_number][axis]
+    for argument, shape in zip(block.arguments, names, strict=True):
+        if symbol in shape:
+            return argument, shape.index(symbol)
+    return value, axis
+
+
 def multiply(a: Extent, b: Extent) -> Extent:
-    """a · b"""
+    """A · b"""
     if isinstance(a, int) and isinstance(b, int):
         return a * b
     if a == 1 or b == 1:
@@ -287,7 +330,7 @@ def product(sizes: Sequence[Extent]) -> Extent:
 
 
 def add(a: Extent, b: Extent) -> Extent:
-    """a + b"""
+    """A + b"""
     if isinstance(a, int) and isinstance(b, int):
         return a + b
     if isinstance(a, int) and a == 0:
@@ -298,7 +341,7 @@ def add(a: Extent, b: Extent) -> Extent:
 
 
 def subtract(a: Extent, b: Extent) -> Extent:
-    """a - b"""
+    """A - b"""
     if isinstance(a, int) and isinstance(b, int):
         return a - b
     if isinstance(b, int) and b == 0:
@@ -339,19 +382,19 @@ def maximum(a: Extent, b: Extent) -> Extent:
 
 
 def select(condition: ir.Value, a: Extent, b: Extent) -> Extent:
-    """condition ? a : b"""
+    """Condition ? a : b"""
     if isinstance(a, int) and isinstance(b, int) and a == b:
         return a
     return arith.SelectOp(condition, index_value(a), index_value(b)).result
 
 
 def is_equal(a: Extent, b: Extent) -> ir.Value:
-    """a = b, as an i1 scalar."""
+    """A = b, as an i1 scalar."""
     return arith.CmpIOp(arith.CmpIPredicate.eq, index_value(a), index_value(b)).result
 
 
 def is_negative(a: Extent) -> ir.Value:
-    """a < 0, as an i1 scalar."""
+    """A < 0, as an i1 scalar."""
     return arith.CmpIOp(arith.CmpIPredicate.slt, index_value(a), index_value(0)).result
 
 
