@@ -124,7 +124,7 @@ def main() -> int:
             f"{r.difference:.0e}",
             f"{r.agreement:.0%}",
             f"{r.compile_s:.1f}",
-            f"{r.call_ms:.1f} / {r.reference_ms:.1f}",
+            f"{r.call_ms:.3g} / {r.reference_ms:.3g}",
         )
     console.print(table)
     # Written so that a NaN fails too.
