@@ -1,18 +1,14 @@
-"""Axes, sizes and the like that a node gets as an attribute, a constant, or a tensor at run time."""
+"""Axes, sizes and the like: from an attribute, a constant, or a tensor at run time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from torch_mlir import ir
 
 from noema.lowering import emit, scalars
 from noema.lowering.node import Declined, Node
 from noema.lowering.scalars import Extent
-
-MAX_CANDIDATES = 32
-"""Sets of run-time axes that are worth computing all of, to choose one when the program runs."""
 
 
 def rank(value: ir.Value) -> int:
@@ -88,25 +84,3 @@ def per_dimension(
         for d in range(dimensions):
             result[d] = scalars.select(scalars.is_equal(wrapped, d), value, result[d])
     return result
-
-
-def axis_sets(
-    shape: Sequence[int | None], result: Sequence[int | None], count: int, *, keepdims: bool
-) -> list[tuple[int, ...]]:
-    """The sets of `count` axes whose reduction takes `shape` to `result`, as far as extents tell.
-
-    Raises:
-        Declined: There are too many.
-    """
-    found: list[tuple[int, ...]] = []
-    for axes in combinations(range(len(shape)), count):
-        reduced: list[int | None] = [
-            1 if i in axes else d for i, d in enumerate(shape) if keepdims or i not in axes
-        ]
-        if len(reduced) == len(result) and all(
-            a is None or b is None or a == b for a, b in zip(reduced, result, strict=True)
-        ):
-            found.append(axes)
-            if len(found) > MAX_CANDIDATES:
-                raise Declined("axes that are known only at run time, of a tensor of high rank")
-    return found

@@ -242,10 +242,19 @@ def same(a: Extent | None, b: Extent | None) -> bool:
     if a == b:
         return True
     left, right = owner_of(a), owner_of(b)
-    if left is None or right is None or left.name != "tensor.dim" or right.name != "tensor.dim":
+    if left is None or right is None or left.name != right.name:
         return False
-    axes = (literal(left.operands[1]), literal(right.operands[1]))
-    return left.operands[0] == right.operands[0] and axes[0] is not None and axes[0] == axes[1]
+    if left.name == "tensor.dim":
+        axes = (literal(left.operands[1]), literal(right.operands[1]))
+        return left.operands[0] == right.operands[0] and axes[0] is not None and axes[0] == axes[1]
+    # The same arithmetic on the same extents, done twice.
+    return left.name in _ARITHMETIC and all(map(same, left.operands, right.operands))
+
+
+_ARITHMETIC = frozenset(
+    f"arith.{name}"
+    for name in ("addi", "muli", "subi", "floordivsi", "ceildivsi", "maxsi", "minsi")
+)
 
 
 def extent(value: ir.Value, axis: int) -> Extent:
@@ -313,7 +322,7 @@ def _same_symbol(value: ir.Value, axis: int) -> tuple[ir.Value, int]:
 
 
 def multiply(a: Extent, b: Extent) -> Extent:
-    """A · b"""
+    """The product of two extents."""
     if isinstance(a, int) and isinstance(b, int):
         return a * b
     if a == 1 or b == 1:
@@ -330,7 +339,7 @@ def product(sizes: Sequence[Extent]) -> Extent:
 
 
 def add(a: Extent, b: Extent) -> Extent:
-    """A + b"""
+    """The sum of two extents."""
     if isinstance(a, int) and isinstance(b, int):
         return a + b
     if isinstance(a, int) and a == 0:
@@ -341,7 +350,7 @@ def add(a: Extent, b: Extent) -> Extent:
 
 
 def subtract(a: Extent, b: Extent) -> Extent:
-    """A - b"""
+    """The difference of two extents."""
     if isinstance(a, int) and isinstance(b, int):
         return a - b
     if isinstance(b, int) and b == 0:
@@ -368,33 +377,38 @@ def ceil_divide(a: Extent, b: Extent) -> Extent:
 
 
 def minimum(a: Extent, b: Extent) -> Extent:
-    """min(a, b)"""
+    """The smaller of two extents."""
     if isinstance(a, int) and isinstance(b, int):
         return min(a, b)
+    if same(a, b):
+        return a
     return arith.MinSIOp(index_value(a), index_value(b)).result
 
 
 def maximum(a: Extent, b: Extent) -> Extent:
-    """max(a, b)"""
+    """The larger of two extents."""
     if isinstance(a, int) and isinstance(b, int):
         return max(a, b)
+    for size, other in ((a, b), (b, a)):
+        if isinstance(other, int) and other <= 0 and isinstance(size, ir.Value) and _is_size(size):
+            return size
     return arith.MaxSIOp(index_value(a), index_value(b)).result
 
 
 def select(condition: ir.Value, a: Extent, b: Extent) -> Extent:
-    """Condition ? a : b"""
+    """The first extent where the condition holds, else the second."""
     if isinstance(a, int) and isinstance(b, int) and a == b:
         return a
     return arith.SelectOp(condition, index_value(a), index_value(b)).result
 
 
 def is_equal(a: Extent, b: Extent) -> ir.Value:
-    """A = b, as an i1 scalar."""
+    """Whether two extents are equal, as an i1 scalar."""
     return arith.CmpIOp(arith.CmpIPredicate.eq, index_value(a), index_value(b)).result
 
 
 def is_negative(a: Extent) -> ir.Value:
-    """A < 0, as an i1 scalar."""
+    """Whether an extent is negative, as an i1 scalar."""
     return arith.CmpIOp(arith.CmpIPredicate.slt, index_value(a), index_value(0)).result
 
 
@@ -406,7 +420,7 @@ def wrap(position: Extent, size: Extent) -> Extent:
 
 
 def clamp(value: Extent, low: Extent, high: Extent) -> Extent:
-    """min(max(value, low), high)"""
+    """The nearest index within low … high."""
     return minimum(maximum(value, low), high)
 
 

@@ -85,9 +85,7 @@ def _quotient(sizes: Sequence[Extent], divisors: Sequence[Extent]) -> Extent:
             below.append(divisor)
         else:
             del above[match]
-    return scalars.floor_divide(
-        scalars.product(above), scalars.maximum(scalars.product(below), 1)
-    )
+    return scalars.floor_divide(scalars.product(above), scalars.maximum(scalars.product(below), 1))
 
 
 def _reshaped(node: Node, x: ir.Value, sizes: Sequence[Extent | None]) -> ir.Value:
@@ -108,12 +106,13 @@ def lower_flatten(node: Node) -> ir.Value:
     declared = node.result_shape()
     halves = [sizes[:axis], sizes[axis:]]
     return emit.reshape(
-        x, [scalars.refine(declared, i, lambda h=h: scalars.product(h)) for i, h in enumerate(halves)]
+        x,
+        [scalars.refine(declared, i, lambda h=h: scalars.product(h)) for i, h in enumerate(halves)],
     )
 
 
 def lower_squeeze(node: Node) -> ir.Value:
-    """x without the dimensions `axes` of extent 1, or without all such."""
+    """X without the dimensions `axes` of extent 1, or without all such."""
     x, declared = node.operand(0), node.result_shape()
     if None not in declared:
         return _reshaped(node, x, declared)
@@ -146,7 +145,7 @@ def squeezed(sizes: Sequence[Extent], axes: Sequence[Extent]) -> list[Extent]:
 
 
 def lower_unsqueeze(node: Node) -> ir.Value:
-    """x with new dimensions of extent 1 at `axes` of the result."""
+    """X with new dimensions of extent 1 at `axes` of the result."""
     x, declared = node.operand(0), node.result_shape()
     if None not in declared:
         return _reshaped(node, x, declared)
@@ -184,7 +183,7 @@ def lower_transpose(node: Node) -> ir.Value:
 
 
 def lower_expand(node: Node) -> ir.Value:
-    """x broadcast with `shape`, both ways."""
+    """X broadcast with `shape`, both ways."""
     x, declared = node.operand(0), node.result_shape()
     own = emit.extents(x)
     lead = len(declared) - len(own)
@@ -195,7 +194,9 @@ def lower_expand(node: Node) -> ir.Value:
             raise Declined("no target shape")
         target = [1] * (len(declared) - len(given)) + given
     sizes = [
-        scalars.refine(declared, i, lambda i=i: _broadcast(1 if i < lead else own[i - lead], target[i]))
+        scalars.refine(
+            declared, i, lambda i=i: _broadcast(1 if i < lead else own[i - lead], target[i])
+        )
         for i in range(len(declared))
     ]
     uncertain = [
@@ -235,9 +236,7 @@ def lower_shape(node: Node) -> ir.Value:
     span = slice(node.int("start", 0), node.int("end", count))
     i64 = node.result_element()
     sizes = [scalars.extent(x, i) for i in range(count)[span]]
-    return scalars.from_elements(
-        [scalars.to_integer(d, i64) for d in sizes], [len(sizes)], i64
-    )
+    return scalars.from_elements([scalars.to_integer(d, i64) for d in sizes], [len(sizes)], i64)
 
 
 def lower_size(node: Node) -> ir.Value:
@@ -248,7 +247,7 @@ def lower_size(node: Node) -> ir.Value:
 
 
 def lower_tile(node: Node) -> ir.Value:
-    """x repeated along its dimensions."""
+    """X repeated along its dimensions."""
     x, declared = node.operand(0), node.result_shape()
     sizes = emit.extents(x)
     repeats: list[Extent | None] = [

@@ -1,0 +1,122 @@
+"""Lowering of the Scatter family: a tensor with elements replaced at, or combined into, indices.
+
+Updates of the same element go in order, as a loop over them would do it. An index counts from the
+end if it is negative; one that is outside all the same is moved to the nearest element, because the
+program may not write beyond its buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch_mlir import ir
+from torch_mlir.dialects import arith, linalg
+
+from noema.dialects.attrs import ElementwiseKind as Kind
+from noema.dtypes import DType
+from noema.lowering import arguments, emit, linalg_ext, scalars, slicing
+from noema.lowering.elementwise import apply
+from noema.lowering.gather import inside
+from noema.lowering.node import Declined, Node
+from noema.lowering.scalars import Extent
+
+_REDUCTIONS = {"add": Kind.ADD, "mul": Kind.MUL, "max": Kind.MAX, "min": Kind.MIN}
+_BOOL_REDUCTIONS = {"add": Kind.OR, "mul": Kind.AND, "max": Kind.OR, "min": Kind.AND}
+
+
+def _combine(node: Node, dtype: DType) -> linalg_ext.Combine:
+    reduction = node.text("reduction", "none")
+    if reduction == "none":
+        return lambda update, _: update
+    table = _BOOL_REDUCTIONS if dtype.mlir == "i1" else _REDUCTIONS
+    if reduction not in table:
+        raise Declined(f"reduction {reduction}")
+    return lambda update, old: apply(table[reduction], dtype, old, update)
+
+
+def _flat(value: ir.Value, dimensions: int) -> ir.Value:
+    """The leading `dimensions` of a tensor as one."""
+    return (
+        slicing.merge(value, 0, dimensions)
+        if dimensions
+        else emit.reshape(value, [1, *emit.extents(value)])
+    )
+
+
+def _scattered(
+    node: Node, updates: ir.Value, positions: ir.Value, into: ir.Value, dtype: DType
+) -> ir.Value:
+    """Scatter of (count, rest…) updates; the op that does it has no bools."""
+    body = _combine(node, dtype)
+    if 0 in emit.shape_of(updates):
+        return into
+    if dtype.mlir != "i1":
+        return linalg_ext.scatter(updates, positions, into, body, unique=False)
+    i1, i8 = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
+    updates, into = (
+        emit.pointwise([v], i8, lambda b: arith.ExtUIOp(i8, b).result) for v in (updates, into)
+    )
+
+    def on_bits(update: ir.Value, old: ir.Value) -> ir.Value:
+        bits = (arith.TruncIOp(i1, v).result for v in (update, old))
+        return arith.ExtUIOp(i8, body(*bits)).result
+
+    result = linalg_ext.scatter(updates, positions, into, on_bits, unique=False)
+    return emit.pointwise([result], i1, lambda b: arith.TruncIOp(i1, b).result)
+
+
+def lower_scatter_elements(node: Node) -> ir.Value:
+    """result[…, indices[…, i, …], …] = updates[…, i, …], or combined with it."""
+    data, indices, updates = (node.operand(i) for i in range(3))
+    sizes = emit.extents(data)
+    count = len(sizes)
+    if 0 in emit.shape_of(updates):
+        return data
+    axis = arguments.axis(node.int("axis", 0), count)
+    i64 = ir.IntegerType.get_signless(64)
+
+    def position() -> ir.Value:
+        # (updates…, coordinate): the index along the axis, where the update itself is elsewhere.
+        here: list[Extent] = [linalg.IndexOp(i).result for i in range(count)]
+        along = inside(emit.extract(indices, here), sizes[axis])
+        coordinate = linalg.IndexOp(count).result
+        chosen: Extent = here[0]
+        for i in range(count):
+            value = along if i == axis else here[i]
+            chosen = (
+                value if i == 0 else scalars.select(scalars.is_equal(coordinate, i), value, chosen)
+            )
+        return scalars.to_integer(chosen, i64)
+
+    positions = emit.parallel([], [], [*emit.extents(indices), count], i64, position)
+    return _scattered(node, _flat(updates, count), _flat(positions, count), data, node.dtype(0))
+
+
+def lower_scatter_nd(node: Node) -> ir.Value:
+    """Data with the slices that vectors of indices name replaced by, or combined with, updates."""
+    data, indices, updates = (node.operand(i) for i in range(3))
+    depth, lead = emit.shape_of(indices)[-1], arguments.rank(indices) - 1
+    if depth is None:
+        raise Declined("index vectors of unknown length")
+    if 0 in emit.shape_of(updates):
+        return data
+    if depth == 0:
+        raise Declined("index vectors of no elements")
+    positions = _flat(_wrapped(indices, emit.extents(data)[:depth]), lead)
+    return _scattered(node, _flat(updates, lead), positions, data, node.dtype(0))
+
+
+def _wrapped(indices: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
+    """Index vectors (…, depth) with every index made non-negative and brought inside."""
+    count = arguments.rank(indices)
+    i64 = ir.IntegerType.get_signless(64)
+
+    def position(index: ir.Value) -> ir.Value:
+        coordinate = linalg.IndexOp(count - 1).result
+        size: Extent = sizes[0]
+        for i, other in enumerate(sizes[1:], 1):
+            size = scalars.select(scalars.is_equal(coordinate, i), other, size)
+        return scalars.to_integer(inside(index, size), i64)
+
+    plain = emit.affine_map(count, emit.dims(count))
+    return emit.parallel([indices], [plain], emit.extents(indices), i64, position)
