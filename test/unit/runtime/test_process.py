@@ -118,6 +118,34 @@ print(program(x=x)["y"][0, 0])
     ]
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+def test_each_session_has_the_threads_it_asked_for(affine: Path) -> None:
+    out = run(
+        """
+import sys, time
+from pathlib import Path
+from noema.runtime import load
+def workers(expected):
+    for attempt in range(1000):  # a thread gets its name a moment after it starts
+        names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+        count = sum(name.startswith("iree-worker") for name in names)
+        if count == expected:
+            break
+        time.sleep(0.01)
+    return count
+sessions = []
+for threads, total in ((2, 2), (1, 2), (3, 5), (2, 7)):
+    sessions.append(load(sys.argv[1], threads=threads))
+    print(sessions[-1].threads, workers(total))
+for program in sessions:
+    program.close()
+print(workers(0))
+""",
+        affine,
+    )
+    assert out == "2 2\n1 2\n3 5\n2 7\n0\n"
+
+
 def test_weights_are_mapped_not_copied(make_artifact: MakeArtifact) -> None:
     """Loading and running with 32 MiB of weights adds hardly any memory of the process's own."""
     count = 8 << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -52,31 +51,6 @@ def test_many_sessions_at_once(affine: Path) -> None:
 
     run_all([threading.Thread(target=session, args=(seed,)) for seed in range(4)])
     assert wrong == []
-
-
-def worker_count() -> int:
-    """Worker threads of IREE in this process."""
-    names = []
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            names.append((task / "comm").read_text().strip())
-        except OSError:  # it ended meanwhile
-            continue
-    return sum(name.startswith("iree-worker") for name in names)
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc")
-def test_each_session_has_the_threads_it_asked_for(affine: Path) -> None:
-    before = worker_count()
-    sessions: list[Program] = []
-    for threads, added in ((2, 2), (1, 0), (3, 3), (2, 2)):
-        have = worker_count()
-        sessions.append(load(affine, threads=threads))
-        assert sessions[-1].threads == threads
-        assert worker_count() == have + added
-    for program in sessions:
-        program.close()
-    assert worker_count() == before
 
 
 @pytest.mark.parametrize("workers", [1, 2])
