@@ -9,7 +9,6 @@ from __future__ import annotations
 EXPANDED = frozenset(
     {
         "AffineGrid",
-        "Attention",
         "BlackmanWindow",
         "CausalConvWithState",
         "CenterCropPad",
@@ -19,7 +18,6 @@ EXPANDED = frozenset(
         "LinearAttention",
         "MeanVarianceNormalization",
         "NegativeLogLikelihoodLoss",
-        "RotaryEmbedding",
         "SoftmaxCrossEntropyLoss",
         "SwiGLU",
     }

@@ -9,11 +9,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from noema.lowering.activation import lower_activation
+from noema.lowering.attention import lower_attention, lower_rotary_embedding
 from noema.lowering.conv import lower_conv
 from noema.lowering.elementwise import lower_elementwise
+from noema.lowering.gather import (
+    lower_gather,
+    lower_gather_elements,
+    lower_gather_nd,
+)
+from noema.lowering.indexing import (
+    lower_depth_to_space,
+    lower_one_hot,
+    lower_pad,
+    lower_reverse_sequence,
+    lower_slice,
+    lower_space_to_depth,
+    lower_trilu,
+)
 from noema.lowering.matmul import lower_matmul
 from noema.lowering.node import Lowering
 from noema.lowering.normalization import lower_norm, lower_softmax
+from noema.lowering.ranking import lower_arg_extreme, lower_hardmax, lower_top_k
+from noema.lowering.reduction import (
+    lower_cumulative,
+    lower_lp_normalization,
+    lower_reduce,
+)
+from noema.lowering.scatter import (
+    lower_scatter_elements,
+    lower_scatter_nd,
+)
+from noema.lowering.shape import (
+    lower_concat,
+    lower_constant_of_shape,
+    lower_expand,
+    lower_eye_like,
+    lower_flatten,
+    lower_identity,
+    lower_range,
+    lower_reshape,
+    lower_shape,
+    lower_size,
+    lower_split,
+    lower_squeeze,
+    lower_tile,
+    lower_transpose,
+    lower_unsqueeze,
+)
 
 SEM: Mapping[str, Lowering] = {
     "sem.activation": lower_activation,
@@ -24,4 +66,52 @@ SEM: Mapping[str, Lowering] = {
     "sem.softmax": lower_softmax,
 }
 
-ONNX: Mapping[str, Lowering] = {}
+ONNX: Mapping[str, Lowering] = {
+    "ArgMax": lower_arg_extreme,
+    "ArgMin": lower_arg_extreme,
+    "Attention": lower_attention,
+    "Concat": lower_concat,
+    "ConstantOfShape": lower_constant_of_shape,
+    "CumProd": lower_cumulative,
+    "CumSum": lower_cumulative,
+    "DepthToSpace": lower_depth_to_space,
+    "Expand": lower_expand,
+    "EyeLike": lower_eye_like,
+    "Flatten": lower_flatten,
+    "Gather": lower_gather,
+    "GatherElements": lower_gather_elements,
+    "GatherND": lower_gather_nd,
+    "Hardmax": lower_hardmax,
+    "Identity": lower_identity,
+    "LpNormalization": lower_lp_normalization,
+    "OneHot": lower_one_hot,
+    "Pad": lower_pad,
+    "Range": lower_range,
+    "ReduceL1": lower_reduce,
+    "ReduceL2": lower_reduce,
+    "ReduceLogSum": lower_reduce,
+    "ReduceLogSumExp": lower_reduce,
+    "ReduceMax": lower_reduce,
+    "ReduceMean": lower_reduce,
+    "ReduceMin": lower_reduce,
+    "ReduceProd": lower_reduce,
+    "ReduceSum": lower_reduce,
+    "ReduceSumSquare": lower_reduce,
+    "Reshape": lower_reshape,
+    "ReverseSequence": lower_reverse_sequence,
+    "RotaryEmbedding": lower_rotary_embedding,
+    "Scatter": lower_scatter_elements,
+    "ScatterElements": lower_scatter_elements,
+    "ScatterND": lower_scatter_nd,
+    "Shape": lower_shape,
+    "Size": lower_size,
+    "Slice": lower_slice,
+    "SpaceToDepth": lower_space_to_depth,
+    "Split": lower_split,
+    "Squeeze": lower_squeeze,
+    "Tile": lower_tile,
+    "TopK": lower_top_k,
+    "Transpose": lower_transpose,
+    "Trilu": lower_trilu,
+    "Unsqueeze": lower_unsqueeze,
+}
