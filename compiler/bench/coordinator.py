@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from noema.bench.arrays import Arrays, read_arrays, write_arrays
 from noema.bench.contenders import find
@@ -96,7 +99,7 @@ class _Run:
 def compete(
     contestants: Sequence[Contestant],
     model: BenchModel,
-    inputs: Arrays,
+    inputs: Mapping[str, NDArray[np.generic]],
     plan: Plan,
     folder: Path,
     on_step: OnStep,

@@ -79,7 +79,8 @@ def load_cases() -> dict[str, Case]:
     ops = {test.name: _op(_model(test)) for test in suite if not is_expanded(test.name)}
     cases: dict[str, Case] = {}
     for test in suite:
-        ((inputs, outputs),) = test.data_sets or ()
+        assert test.data_sets is not None and len(test.data_sets) == 1
+        inputs, outputs = test.data_sets[0]
         cases[test.name] = Case(
             name=test.name,
             op=ops[_EXPANDED.sub("", test.name)],
