@@ -24,7 +24,6 @@ import os
 import re
 import shutil
 import sqlite3
-import tempfile
 import time
 import warnings
 import weakref
@@ -37,7 +36,7 @@ from noema.cache_index import Index, IndexUnavailable
 from noema.digests import DigestMemo
 from noema.errors import NoemaError, is_out_of_space
 from noema.options import CompileOptions
-from noema.scratch import ScratchFolders, check_private
+from noema.scratch import ScratchFolders, check_private, temporary_folder
 
 _NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})-(\d{1,18})\.noema")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -450,13 +449,8 @@ class Cache:
 
     def _uncached_folder(self) -> Path:
         """A folder that goes with this object, or is tidied later if this process is killed."""
-        folders = ScratchFolders(Path(tempfile.gettempdir()) / f"noema-uncached-{os.geteuid()}")
         stack = contextlib.ExitStack()
-        try:
-            folders.remove_abandoned()
-            folder = stack.enter_context(folders.new())
-        except OSError:  # e.g. somebody else made a folder of that name
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noema-")))
+        folder = stack.enter_context(temporary_folder())
         weakref.finalize(self, stack.close)
         return folder
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -65,6 +66,25 @@ class ScratchFolders:
                 lock = _lock(folder, fcntl.LOCK_EX)
                 if lock is not None:
                     return folder, lock
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Generator[Path]:
+    """A new folder among the system's temporary files.
+
+    Removed on exit; if this process is killed, by the next one that wants such a folder.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    folders = ScratchFolders(Path(tempfile.gettempdir()) / f"noema-{os.geteuid()}")
+    with contextlib.ExitStack() as stack:
+        try:
+            folders.remove_abandoned()
+            folder = stack.enter_context(folders.new())
+        except OSError:  # e.g. somebody else made a folder of that name
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noema-")))
+        yield folder
 
 
 def check_private(folder: Path) -> None:

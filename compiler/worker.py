@@ -6,8 +6,8 @@ process is left running and no temporary file stays behind. See `noema.worker_ma
 side and for the records that cross. Linux only.
 
 What is not covered: a process that moves itself out of its session (`setsid` twice) escapes the
-kill, and if the caller itself is killed by SIGKILL its temporary folder stays (the child still
-dies, by the parent-death signal).
+kill. If the caller itself is killed, the child dies by the parent-death signal, and the next job
+of the same user removes the temporary folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from noema.errors import (
 )
 from noema.options import Limits
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
+from noema.scratch import temporary_folder
 
 _READ_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 16
@@ -117,15 +117,15 @@ def run_job(
 
 @contextlib.contextmanager
 def _temporary_folder() -> Generator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="noema-compile-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise CompileFailed(
-            f"cannot make a temporary folder: {error}",
-            remedy="free disk space, or set TMPDIR to a folder that you can write to",
-        ) from error
-    with folder as name:
-        yield Path(name)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder())
+        except OSError as error:
+            raise CompileFailed(
+                f"cannot make a temporary folder: {error}",
+                remedy="free disk space, or set TMPDIR to a folder that you can write to",
+            ) from error
+        yield folder
 
 
 def _start(command: Sequence[str], limits: Limits, folder: Path) -> _Child:

@@ -478,7 +478,7 @@ def test_uncached_results_of_killed_processes_are_tidied(
         Cache(tmp_path / "cache", 0).insert(writing(b"program", None))
         os._exit(0)  # as if killed: nothing is tidied
     os.waitpid(pid, 0)
-    (left,) = tmp_path.glob("noema-uncached-*/*/model.noema")
+    (left,) = tmp_path.glob("noema-*/*/model.noema")
     cache = Cache(tmp_path / "cache", 0)
     path = cache.insert(writing(b"other", None))
     assert path.exists() and not left.exists()

@@ -100,8 +100,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def left_in(scratch: Path) -> list[Path]:
+    """What jobs have left: anything but the empty folder that holds theirs."""
+    return list(scratch.glob("*/*"))
+
+
 def assert_nothing_left(scratch: Path, pids: Path) -> None:
-    assert list(scratch.iterdir()) == []
+    assert left_in(scratch) == []
     for pid in map(int, pids.read_text().split()):
         wait_until(functools.partial(gone, pid))  # hangs if one was left running
 
@@ -261,7 +266,7 @@ def test_a_request_larger_than_a_pipe_and_progress_in_order(real: Fake, scratch:
     assert result["length"] == len(text)
     assert seen == [Progress("lower", i / 500, f"pass {i}") for i in range(500)]
     assert str(result["folder"]).startswith(str(scratch))
-    assert list(scratch.iterdir()) == []
+    assert left_in(scratch) == []
 
 
 def test_errors_of_the_job_come_back_as_themselves(real: Fake) -> None:
@@ -315,7 +320,7 @@ def test_memory_and_storage_limits_inside_python(real: Fake, scratch: Path) -> N
     with pytest.raises(CompileFailed, match="could not write its files") as caught:
         run_job("compile", {}, limits=LIMITS, command=storage)
     assert isinstance(caught.value.__cause__, OSError)
-    assert list(scratch.iterdir()) == []
+    assert left_in(scratch) == []
 
 
 def test_a_failing_callback_ends_the_job(fake: Fake, scratch: Path, tmp_path: Path) -> None:
@@ -378,6 +383,10 @@ def test_the_process_dies_with_its_caller(real: Fake, scratch: Path, tmp_path: P
     caller.communicate()
     pid = int(pids.read_text())
     wait_until(lambda: gone(pid))
+    assert left_in(scratch) != []
+    with pytest.raises(CompileCrashed):  # the next job tidies
+        run_fake([sys.executable, "-c", "raise SystemExit(1)"])
+    assert left_in(scratch) == []
 
 
 def test_limits_hold_before_any_code_of_the_job_runs(real: Fake) -> None:
