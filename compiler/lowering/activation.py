@@ -36,6 +36,11 @@ def lower_activation(node: Node) -> ir.Value:
     return emit.pointwise([x], emit.element_of(x), body)
 
 
+def apply(kind: Kind, x: Scalar, alpha: float = 0.0, beta: float = 0.0) -> Scalar:
+    """The function of a kind, of an f32 or f64 scalar."""
+    return _FUNCTIONS[kind](x, alpha, beta)
+
+
 def _relu_int(unsigned: bool) -> Callable[[Scalar], Scalar]:
     return lambda x: x if unsigned else arith.MaxSIOp(x, emit.scalar(0, x.type)).result
 

@@ -15,7 +15,6 @@ from noema.dialects import sem
 from noema.dialects.elements import dtype_of, to_array
 from noema.dtypes import DType
 
-
 T = TypeVar("T")
 
 
@@ -135,6 +134,12 @@ class Node:
         if name not in self._attributes:
             return None
         return list(ir.DenseF32ArrayAttr(self._attributes[name]))
+
+    def texts(self, name: str) -> Sequence[str] | None:
+        """A string list attribute, None if absent."""
+        if name not in self._attributes:
+            return None
+        return [str(ir.StringAttr(a).value) for a in ir.ArrayAttr(self._attributes[name])]
 
     def tensor(self, name: str) -> NDArray[np.generic] | None:
         """A tensor attribute, None if absent."""

@@ -30,6 +30,7 @@ from noema.lowering.matmul import lower_matmul
 from noema.lowering.node import Lowering
 from noema.lowering.normalization import lower_norm, lower_softmax
 from noema.lowering.ranking import lower_arg_extreme, lower_hardmax, lower_top_k
+from noema.lowering.recurrent import lower_gru, lower_lstm, lower_rnn
 from noema.lowering.reduction import (
     lower_cumulative,
     lower_lp_normalization,
@@ -78,14 +79,17 @@ ONNX: Mapping[str, Lowering] = {
     "Expand": lower_expand,
     "EyeLike": lower_eye_like,
     "Flatten": lower_flatten,
+    "GRU": lower_gru,
     "Gather": lower_gather,
     "GatherElements": lower_gather_elements,
     "GatherND": lower_gather_nd,
     "Hardmax": lower_hardmax,
     "Identity": lower_identity,
+    "LSTM": lower_lstm,
     "LpNormalization": lower_lp_normalization,
     "OneHot": lower_one_hot,
     "Pad": lower_pad,
+    "RNN": lower_rnn,
     "Range": lower_range,
     "ReduceL1": lower_reduce,
     "ReduceL2": lower_reduce,
