@@ -21,6 +21,7 @@ from torch_mlir.passmanager import PassManager
 
 from noema.dialects.attrs import SYMBOLS
 from noema.dialects.elements import dtype_of, to_array
+from noema.dialects.opset import GAPS, TORCH
 from noema.dialects.provenance import node_names
 from noema.errors import Gap, InternalError, UnsupportedModel
 from noema.lowering import emit
@@ -214,8 +215,13 @@ def _routes(node: Node) -> list[Lowering]:
         raise InternalError(f"no lowering for {name}, and none should be needed")
     if ir.StringAttr(node.op.attributes["domain"]).value:
         return [_foreign]
-    own = ONNX.get(node.kind)
-    return [lower_with_torch] if own is None else [own, lower_with_torch]
+    own = [ONNX[node.kind]] if node.kind in ONNX else []
+    torch = [lower_with_torch] if node.kind in TORCH else []
+    return [*own, *torch] or [_gap]
+
+
+def _gap(node: Node) -> ir.Value:
+    raise Declined(GAPS.get(node.kind, "no lowering of this form"))
 
 
 def _foreign(node: Node) -> ir.Value:
