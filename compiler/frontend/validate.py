@@ -194,6 +194,8 @@ class _GraphChecker:
         self.in_function = False
 
     def check(self, model: onnx.ModelProto) -> None:
+        if not model.graph.output:
+            raise InvalidModel("the model has no outputs")
         self._graph(model.graph, set(), 0)
         self.in_function = True
         for key, function in self.functions.items():

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_text import model, ops
 
 from noema.errors import InvalidModel, UnsupportedModel
 from noema.frontend.onnx import ModelLimits, from_proto, read_model
+from onnx_text import model, ops
 
 X = "float[2,3] x"
 Y = "float[2,3] y"
