@@ -17,6 +17,9 @@ from noema.dialects.attrs import SYMBOLS
 Extent = int | ir.Value
 """A static size, or an `index` value."""
 
+MAX_INDEX = (1 << 63) - 1
+"""Larger than every index."""
+
 MAX_ELEMENTS = 64
 """Tensors with more elements than this are left as tensors."""
 
