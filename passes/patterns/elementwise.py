@@ -9,6 +9,7 @@ from torch_mlir import ir
 
 from noema.dialects import sem
 from noema.dialects.attrs import ElementwiseKind as Kind
+from noema.dialects.elements import to_array
 from noema.passes.patterns.onnx_rewrite import (
     FLOATS,
     SCALARS,
@@ -194,9 +195,18 @@ class DropIdentity(OnnxRewrite):
         operands = node.required(1)
         if operands is None or operands[0].type != node.type:
             return None
-        if node.op_type == "Dropout" and (node.input(2) is not None or node.version < 12):
+        if node.op_type == "Dropout" and (node.version < 12 or _may_train(node.input(2))):
             return None
         return operands[0]
+
+
+def _may_train(training_mode: ir.Value | None) -> bool:
+    if training_mode is None:
+        return False
+    owner = training_mode.owner
+    if isinstance(owner, ir.Block) or owner.name != "sem.constant":
+        return True
+    return bool(to_array(owner.attributes["value"]).any())
 
 
 def _scalars(node: OnnxNode) -> bool:

@@ -17,15 +17,46 @@ func.func @matmul(%a0: tensor<?x12x8xf32>, %a1: tensor<8x4xf32>) -> tensor<?x12x
   return %0 : tensor<?x12x4xf32>
 }
 
-// sem.matmul takes matrices only.
-// CHECK-LABEL: func.func @matmul_of_vector(
-// CHECK-NEXT: %{{.*}} = "sem.onnx"
-func.func @matmul_of_vector(%a0: tensor<8xf32>, %a1: tensor<8x4xf32>) -> tensor<4xf32> {
+// sem.matmul takes matrices only: the vector is a column for a while.
+// CHECK-LABEL: func.func @matrix_times_vector(
+// CHECK-NEXT: %[[ONE:.*]] = "sem.constant"() {value = dense<1> : tensor<1xi64>}
+// CHECK-NEXT: %[[C:.*]] = "sem.onnx"(%arg1, %[[ONE]]) {{.*}}op_type = "Unsqueeze"{{.*}} -> tensor<8x1xf32>
+// CHECK-NEXT: %[[P:.*]] = "sem.matmul"(%arg0, %[[C]]) {{.*}} -> tensor<?x12x1xf32>
+// CHECK-NEXT: %[[LAST:.*]] = "sem.constant"() {value = dense<-1> : tensor<1xi64>}
+// CHECK-NEXT: %[[R:.*]] = "sem.onnx"(%[[P]], %[[LAST]]) {{.*}}op_type = "Squeeze"{{.*}} -> tensor<?x12xf32>
+// CHECK-NEXT: return %[[R]]
+func.func @matrix_times_vector(%a0: tensor<?x12x8xf32>, %a1: tensor<8xf32>) -> tensor<?x12xf32> {
   %0 = "sem.onnx"(%a0, %a1) {
     op_type = "MatMul", domain = "", version = 21 : i64, attrs = {},
     operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
-  } : (tensor<8xf32>, tensor<8x4xf32>) -> tensor<4xf32>
-  return %0 : tensor<4xf32>
+  } : (tensor<?x12x8xf32>, tensor<8xf32>) -> tensor<?x12xf32>
+  return %0 : tensor<?x12xf32>
+}
+
+// CHECK-LABEL: func.func @vector_times_matrix(
+// CHECK-NEXT: %{{.*}} = "sem.constant"() {value = dense<0> : tensor<1xi64>}
+// CHECK-NEXT: %{{.*}} = "sem.onnx"{{.*}}op_type = "Unsqueeze"{{.*}} -> tensor<1x8xf32>
+// CHECK-NEXT: %{{.*}} = "sem.matmul"{{.*}} -> tensor<5x1x4xf32>
+// CHECK-NEXT: %{{.*}} = "sem.constant"() {value = dense<-2> : tensor<1xi64>}
+// CHECK-NEXT: %{{.*}} = "sem.onnx"{{.*}}op_type = "Squeeze"{{.*}} -> tensor<5x4xf32>
+func.func @vector_times_matrix(%a0: tensor<8xf32>, %a1: tensor<5x8x4xf32>) -> tensor<5x4xf32> {
+  %0 = "sem.onnx"(%a0, %a1) {
+    op_type = "MatMul", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<8xf32>, tensor<5x8x4xf32>) -> tensor<5x4xf32>
+  return %0 : tensor<5x4xf32>
+}
+
+// CHECK-LABEL: func.func @dot_product(
+// CHECK: %{{.*}} = "sem.matmul"{{.*}} : (tensor<1x?xf32>, tensor<8x1xf32>) -> tensor<1x1xf32>
+// CHECK-NEXT: %{{.*}} = "sem.constant"() {value = dense<[-2, -1]> : tensor<2xi64>}
+// CHECK-NEXT: %{{.*}} = "sem.onnx"{{.*}}op_type = "Squeeze"{{.*}} -> tensor<f32>
+func.func @dot_product(%a0: tensor<?xf32>, %a1: tensor<8xf32>) -> tensor<f32> {
+  %0 = "sem.onnx"(%a0, %a1) {
+    op_type = "MatMul", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<?xf32>, tensor<8xf32>) -> tensor<f32>
+  return %0 : tensor<f32>
 }
 
 // CHECK-LABEL: func.func @matmul_of_integers(

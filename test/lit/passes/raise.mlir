@@ -4,7 +4,7 @@
 
 // What holds for every operator; raise-*.mlir have them one by one.
 // 
-// COUNT: raise {{.*}} left 2, raised 4
+// COUNT: raise {{.*}} left 3, raised 5
 // AGAIN: kind = "relu"
 
 #slots_1 = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
@@ -42,6 +42,27 @@ func.func @chain(%x: tensor<4xf32>) -> tensor<4xf32> {
     operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
   } : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %2 : tensor<4xf32>
+}
+
+// Dropout does nothing outside training.
+// CHECK-LABEL: func.func @dropout(
+// CHECK-NEXT: return %arg0
+func.func @dropout(%a0: tensor<4xf32>, %a1: tensor<f32>) -> tensor<4xf32> {
+  %0 = "sem.onnx"(%a0, %a1) {
+    op_type = "Dropout", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// CHECK-LABEL: func.func @dropout_that_may_train(
+// CHECK-NEXT: %{{.*}} = "sem.onnx"
+func.func @dropout_that_may_train(%a0: tensor<4xf32>, %a1: tensor<f32>, %a2: tensor<i1>) -> tensor<4xf32> {
+  %0 = "sem.onnx"(%a0, %a1, %a2) {
+    op_type = "Dropout", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = #slots_111, resultSegmentSizes = #slots_1
+  } : (tensor<4xf32>, tensor<f32>, tensor<i1>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
 }
 
 // What has no named op stays.
