@@ -261,7 +261,7 @@ class ExtentRules:
             dim = source[axis]
             if isinstance(dim, int):
                 result[axis] = None
-            elif scale == int(scale) and 0 < scale < INT_MAX:
+            elif 0 < scale < INT_MAX and float(scale).is_integer():
                 result[axis] = self._bounded_extent(
                     self._extents.expr(dim) * Expr.constant(int(scale))
                 )
@@ -350,6 +350,8 @@ class ExtentRules:
         """Spatial extents after sliding a window: `(in + pads - window) / stride + 1`."""
         source = self._types[node.input[0]].shape
         rank = len(source) - 2
+        if rank < 1:
+            return None
         ints = {a.name: list(a.ints) for a in node.attribute if a.ints}
         result: list[Dim | None] = [source[0], source[1], *([None] * rank)]
         kernel = ints.get("kernel_shape")

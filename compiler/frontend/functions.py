@@ -7,6 +7,7 @@ their names.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from noema.frontend.validate import (
     FunctionKey,
     captured_names,
     check_node,
+    every_node,
     function_key,
     subgraphs,
 )
@@ -30,13 +32,14 @@ class ValueNames:
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
+        self._numbers: Counter[str] = Counter()
 
     def fresh(self, stem: str) -> str:
         """`stem`, or `stem.1`, `stem.2`, …, whichever is free first."""
-        name, number = stem, 0
+        name = stem
         while name in self._taken:
-            number += 1
-            name = f"{stem}.{number}"
+            self._numbers[stem] += 1
+            name = f"{stem}.{self._numbers[stem]}"
         self._taken.add(name)
         return name
 
@@ -215,7 +218,7 @@ def inline_calls(
         names: Where new names come from.
         sources: Node name → original nodes; filled in for the nodes that are made.
         depth: How many calls may nest; a function that calls itself runs into this.
-        budget: How many nodes may be made.
+        budget: How many nodes may be made, those in subgraphs included.
 
     Returns:
         What is left of the budget.
@@ -242,7 +245,7 @@ def inline_calls(
                 f"functions call each other more than {depth} deep", node=sources_of(node, sources)
             )
         body = call_function(node, function, names)
-        budget -= len(body)
+        budget -= node_count(body)
         if budget < 0:
             raise InvalidModel("the model's functions expand to too many nodes", node=node.name)
         for made in body:
@@ -253,6 +256,11 @@ def inline_calls(
         del graph.node[:]
         graph.node.extend(kept)
     return budget
+
+
+def node_count(nodes: Iterable[onnx.NodeProto]) -> int:
+    """How many nodes these are, with those in their subgraphs."""
+    return sum(1 for _ in every_node(nodes))
 
 
 def sources_of(node: onnx.NodeProto, sources: Mapping[str, tuple[str, ...]]) -> str:

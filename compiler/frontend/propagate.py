@@ -266,6 +266,8 @@ class ShapeArithmetic:
         if value is None or not shape:
             return None
         array = onnx.numpy_helper.to_array(value)
+        if array.size != 1:
+            return None
         return (Expr.constant(int(array.reshape(-1)[0])),) * shape[0]
 
     def _reduce_product(self, node: onnx.NodeProto) -> Vector | None:

@@ -26,6 +26,7 @@ from noema.frontend.functions import (
     ValueNames,
     call_function,
     inline_branch,
+    node_count,
     rename_values,
     schema_function,
     unroll_loop,
@@ -254,6 +255,7 @@ class Resolver:
 
     def _step(self, node: onnx.NodeProto, depth: int) -> None:
         rename_values(node, self._aliases, self._names)
+        node.domain = domain_of(node)
         op = op_name(domain_of(node), node.op_type)
         found = self._schemas.find(domain_of(node), node.op_type)
         if isinstance(found, str):
@@ -362,7 +364,7 @@ class Resolver:
             if trips is None or (has_condition and not condition):
                 return False
             trips = max(trips, 0)
-            if trips > MAX_TRIPS or trips * len(body_graph.node) > MAX_UNROLLED_NODES:
+            if trips > MAX_TRIPS or trips * node_count(body_graph.node) > MAX_UNROLLED_NODES:
                 return False
             unrolled = unroll_loop(node, trips, self._names)
             if unrolled is None:

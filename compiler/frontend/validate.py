@@ -48,6 +48,14 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
+def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """These nodes and those in their subgraphs."""
+    for node in nodes:
+        yield node
+        for graph in subgraphs(node):
+            yield from every_node(graph.node)
+
+
 def captured_names(node: onnx.NodeProto) -> set[str]:
     """Outer values that the node's subgraphs use."""
     free: set[str] = set()
@@ -196,7 +204,7 @@ class _GraphChecker:
     def check(self, model: onnx.ModelProto) -> None:
         if not model.graph.output:
             raise InvalidModel("the model has no outputs")
-        self._graph(model.graph, set(), 0)
+        self._graph(model.graph, (), 0)
         self.in_function = True
         for key, function in self.functions.items():
             self._function(op_name(key[0], key[1]), function)
@@ -216,7 +224,7 @@ class _GraphChecker:
         body.input.extend(onnx.ValueInfoProto(name=n) for n in function.input)
         body.output.extend(onnx.ValueInfoProto(name=n) for n in function.output)
         body.node.extend(function.node)
-        self._graph(body, set(), 0)
+        self._graph(body, (), 0)
         del function.node[:]
         function.node.extend(body.node)
         if imports != {d: self.schemas.opsets[d] for d in imports}:
@@ -226,7 +234,7 @@ class _GraphChecker:
         self, name: str, function: onnx.FunctionProto, own: Schemas
     ) -> None:
         """A body written for another operator set is fine while its operators are the same."""
-        for node in function.node:
+        for node in every_node(function.node):
             here, there = own.get(node), self.schemas.get(node)
             if here and there and here.since_version != there.since_version:
                 reason = (
@@ -235,7 +243,8 @@ class _GraphChecker:
                 )
                 self.gaps.append(Gap(op_name(domain_of(node), node.op_type), node.name, reason))
 
-    def _graph(self, graph: onnx.GraphProto, outer: set[str], depth: int) -> None:
+    def _graph(self, graph: onnx.GraphProto, outer: tuple[set[str], ...], depth: int) -> None:
+        """Checks a graph; `outer` holds the names visible in it, one set per enclosing graph."""
         if depth > self.limits.depth:
             raise InvalidModel(f"subgraphs are nested more than {self.limits.depth} deep")
         self.nodes += len(graph.node)
@@ -264,11 +273,11 @@ class _GraphChecker:
                     )
                 local.add(name)
         local.discard("")
-        visible = outer | local
+        visible = (*outer, local)
         for node in graph.node:
             self._node(node)
             for name in node.input:
-                if name and name not in visible:
+                if name and not any(name in names for names in visible):
                     raise InvalidModel(
                         f"input {printable(name)} is not defined anywhere", node=node.name
                     )
@@ -276,7 +285,7 @@ class _GraphChecker:
                 self._graph(inner, visible, depth + 1)
         outputs: set[str] = set()
         for value in graph.output:
-            if value.name not in visible:
+            if not any(value.name in names for names in visible):
                 raise InvalidModel(f"graph output {printable(value.name)} is not defined")
             if depth == 0 and value.name in outputs:
                 raise InvalidModel(f"two graph outputs are called {printable(value.name)}")
