@@ -68,6 +68,8 @@ install: $(INSTALLED) ## Install into .venv (the others do it when needed)
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "error: noema needs Python 3.11 or 3.12 and found neither;" \
 	  "install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || { \
+	  echo "error: $(PYTHON) does not run, or is not Python 3.11 or 3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { v=$$($(PYTHON) -c \
 	  'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	  echo "error: $(PYTHON) cannot make a virtual environment with pip (no ensurepip);" \

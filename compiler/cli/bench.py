@@ -112,7 +112,7 @@ def bench_command(
     \b
     noema bench resnet50.onnx
     noema bench bert.onnx --dim sequence=128 --against ort,openvino-bf16 --threads 2
-    """  # noqa: D301 - click reads the backspace
+    """
     from rich.console import Console
 
     from noema.bench.coordinator import Plan
