@@ -30,7 +30,6 @@ EXPANDED = frozenset(
 
 TORCH = frozenset(
     {
-        "AveragePool",
         "BatchNormalization",
         "Clip",
         "Conv",
@@ -41,18 +40,14 @@ TORCH = frozenset(
         "Einsum",
         "Gelu",
         "Gemm",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
         "GridSample",
         "GroupNormalization",
         "InstanceNormalization",
         "IsInf",
         "LayerNormalization",
-        "LpPool",
         "MatMul",
         "MatMulInteger",
         "Max",
-        "MaxPool",
         "Mean",
         "Min",
         "QLinearConv",

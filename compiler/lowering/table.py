@@ -29,6 +29,16 @@ from noema.lowering.indexing import (
 from noema.lowering.matmul import lower_matmul
 from noema.lowering.node import Lowering
 from noema.lowering.normalization import lower_norm, lower_softmax
+from noema.lowering.pooling import (
+    lower_average_pool,
+    lower_global_average_pool,
+    lower_global_lp_pool,
+    lower_global_max_pool,
+    lower_lp_pool,
+    lower_lrn,
+    lower_max_pool,
+    lower_max_unpool,
+)
 from noema.lowering.ranking import lower_arg_extreme, lower_hardmax, lower_top_k
 from noema.lowering.recurrent import lower_gru, lower_lstm, lower_rnn
 from noema.lowering.reduction import (
@@ -71,6 +81,7 @@ ONNX: Mapping[str, Lowering] = {
     "ArgMax": lower_arg_extreme,
     "ArgMin": lower_arg_extreme,
     "Attention": lower_attention,
+    "AveragePool": lower_average_pool,
     "Concat": lower_concat,
     "ConstantOfShape": lower_constant_of_shape,
     "CumProd": lower_cumulative,
@@ -83,10 +94,17 @@ ONNX: Mapping[str, Lowering] = {
     "Gather": lower_gather,
     "GatherElements": lower_gather_elements,
     "GatherND": lower_gather_nd,
+    "GlobalAveragePool": lower_global_average_pool,
+    "GlobalLpPool": lower_global_lp_pool,
+    "GlobalMaxPool": lower_global_max_pool,
     "Hardmax": lower_hardmax,
     "Identity": lower_identity,
+    "LRN": lower_lrn,
     "LSTM": lower_lstm,
     "LpNormalization": lower_lp_normalization,
+    "LpPool": lower_lp_pool,
+    "MaxPool": lower_max_pool,
+    "MaxUnpool": lower_max_unpool,
     "OneHot": lower_one_hot,
     "Pad": lower_pad,
     "RNN": lower_rnn,
