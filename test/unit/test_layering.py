@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # runs a program; knows no compile stage
     "runtime": SHARED | {"artifact"},
     # the compile process, and what keeps its results
-    "worker": SHARED,
+    "worker": SHARED | {"scratch"},
     "worker_main": SHARED,
     "versions": SHARED,
     "scratch": SHARED,
