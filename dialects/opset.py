@@ -85,7 +85,6 @@ GAPS: Mapping[str, str] = {
     "MelWeightMatrix": _RARE,
     "Multinomial": _RANDOM,
     "NonMaxSuppression": _EXTENT,
-    "NonZero": _EXTENT,
     "Optional": _SEQUENCE,
     "OptionalGetElement": _SEQUENCE,
     "OptionalHasElement": _SEQUENCE,
@@ -107,9 +106,7 @@ GAPS: Mapping[str, str] = {
     "StringConcat": _TEXT,
     "StringNormalizer": _TEXT,
     "StringSplit": _TEXT,
-    "TensorScatter": _RARE,
     "TfIdfVectorizer": _RARE,
-    "Unique": _EXTENT,
     "Upsample": "replaced by Resize since opset 10",
 }
 """Operators that noema doesn't compile, and why."""

@@ -105,6 +105,10 @@ class Node:
             return {name: self.op.attributes[name] for name in self.op.attributes}
         return {a.name: a.attr for a in ir.DictAttr(self.op.attributes["attrs"])}
 
+    def given(self, name: str) -> bool:
+        """Whether the attribute is there."""
+        return name in self._attributes
+
     def int(self, name: str, default: int | None = None) -> int:
         """An integer (or boolean) attribute."""
         if name not in self._attributes:

@@ -64,7 +64,7 @@ def _first_equal(
 
     def body(value: ir.Value, target: ir.Value, found: ir.Value) -> ir.Value:
         here = scalars.to_integer(linalg.IndexOp(axis).result, i64)
-        hit = arith.SelectOp(_equal(value, target, dtype), here, emit.scalar(none, i64)).result
+        hit = arith.SelectOp(equal(value, target, dtype), here, emit.scalar(none, i64)).result
         return reduce_index(hit, found).result
 
     return emit.generic(
@@ -77,7 +77,7 @@ def _first_equal(
     )
 
 
-def _equal(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
+def equal(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
     """Equality in which nan equals nan."""
     if not dtype.is_float:
         return arith.CmpIOp(arith.CmpIPredicate.eq, a, b).result
@@ -86,7 +86,7 @@ def _equal(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
     return arith.OrIOp(same, arith.AndIOp(*nans).result).result
 
 
-def _greater(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
+def greater(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
     """Order in which nan is above all numbers."""
     if not dtype.is_float:
         unsigned = dtype.is_unsigned or dtype.mlir == "i1"
@@ -204,7 +204,7 @@ def rank_of(rows: ir.Value, dtype: DType, *, descending: bool) -> ir.Value:
 
     def body(own: ir.Value, other: ir.Value, total: ir.Value) -> ir.Value:
         first, second = (other, own) if descending else (own, other)
-        better, worse = _greater(first, second, dtype), _greater(second, first, dtype)
+        better, worse = greater(first, second, dtype), greater(second, first, dtype)
         earlier = arith.CmpIOp(
             arith.CmpIPredicate.slt, linalg.IndexOp(count).result, linalg.IndexOp(count - 1).result
         ).result
@@ -241,10 +241,10 @@ def _one_by_one(rows: ir.Value, k: int, dtype: DType, largest: bool) -> ir.Value
 
     def follows(value: ir.Value, best: ir.Value, index: ir.Value) -> ir.Value:
         first, second = (best, value) if largest else (value, best)
-        beyond = _greater(first, second, dtype)
+        beyond = greater(first, second, dtype)
         here = linalg.IndexOp(count - 1).result
         later = arith.CmpIOp(arith.CmpIPredicate.sgt, here, scalars.to_index(index)).result
-        tied = arith.AndIOp(_equal(value, best, dtype), later).result
+        tied = arith.AndIOp(equal(value, best, dtype), later).result
         return arith.OrIOp(beyond, tied).result
 
     def next_best(value: ir.Value, best: ir.Value, index: ir.Value, top: ir.Value) -> ir.Value:
@@ -254,7 +254,7 @@ def _one_by_one(rows: ir.Value, k: int, dtype: DType, largest: bool) -> ir.Value
     def next_index(
         value: ir.Value, best: ir.Value, index: ir.Value, top: ir.Value, found: ir.Value
     ) -> ir.Value:
-        hit = arith.AndIOp(follows(value, best, index), _equal(value, top, dtype)).result
+        hit = arith.AndIOp(follows(value, best, index), equal(value, top, dtype)).result
         here = scalars.to_integer(linalg.IndexOp(count - 1).result, i64)
         none = emit.scalar(scalars.MAX_INDEX, i64)
         return arith.MinSIOp(arith.SelectOp(hit, here, none).result, found).result

@@ -120,3 +120,35 @@ def _wrapped(indices: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
 
     plain = emit.affine_map(count, emit.dims(count))
     return emit.parallel([indices], [plain], emit.extents(indices), i64, position)
+
+
+def lower_tensor_scatter(node: Node) -> ir.Value:
+    """The cache with the update written along `axis` from each batch entry's write index on.
+
+    Read rather than written: an element is the update's if its distance from the write index, in
+    a circle if `mode` says so, is less than the update's extent.
+    """
+    cache, update = node.operand(0), node.operand(1)
+    starts = node.optional(2)
+    sizes = emit.extents(cache)
+    axis = arguments.axis(node.int("axis", -2), len(sizes))
+    length = emit.extent(update, axis)
+    circular = node.text("mode", "linear") == "circular"
+
+    def element(old: ir.Value) -> ir.Value:
+        at: list[Extent] = [linalg.IndexOp(i).result for i in range(len(sizes))]
+        place = at[axis]
+        if starts is not None:
+            place = scalars.subtract(place, scalars.to_index(emit.extract(starts, [at[0]])))
+        if circular:
+            turns = scalars.floor_divide(place, sizes[axis])
+            place = scalars.subtract(place, scalars.multiply(turns, sizes[axis]))
+        # Unsigned: what lies before the write index is larger than any extent.
+        written = arith.CmpIOp(
+            arith.CmpIPredicate.ult, scalars.index_value(place), scalars.index_value(length)
+        ).result
+        at[axis] = scalars.clamp(place, 0, scalars.subtract(length, 1))
+        return arith.SelectOp(written, emit.extract(update, at), old).result
+
+    plain = emit.affine_map(len(sizes), emit.dims(len(sizes)))
+    return emit.parallel([cache], [plain], sizes, node.result_element(), element)

@@ -49,7 +49,9 @@ from noema.lowering.reduction import (
 from noema.lowering.scatter import (
     lower_scatter_elements,
     lower_scatter_nd,
+    lower_tensor_scatter,
 )
+from noema.lowering.selection import lower_compress, lower_non_zero, lower_unique
 from noema.lowering.shape import (
     lower_concat,
     lower_constant_of_shape,
@@ -82,6 +84,7 @@ ONNX: Mapping[str, Lowering] = {
     "ArgMin": lower_arg_extreme,
     "Attention": lower_attention,
     "AveragePool": lower_average_pool,
+    "Compress": lower_compress,
     "Concat": lower_concat,
     "ConstantOfShape": lower_constant_of_shape,
     "CumProd": lower_cumulative,
@@ -105,6 +108,7 @@ ONNX: Mapping[str, Lowering] = {
     "LpPool": lower_lp_pool,
     "MaxPool": lower_max_pool,
     "MaxUnpool": lower_max_unpool,
+    "NonZero": lower_non_zero,
     "OneHot": lower_one_hot,
     "Pad": lower_pad,
     "RNN": lower_rnn,
@@ -131,9 +135,11 @@ ONNX: Mapping[str, Lowering] = {
     "SpaceToDepth": lower_space_to_depth,
     "Split": lower_split,
     "Squeeze": lower_squeeze,
+    "TensorScatter": lower_tensor_scatter,
     "Tile": lower_tile,
     "TopK": lower_top_k,
     "Transpose": lower_transpose,
     "Trilu": lower_trilu,
+    "Unique": lower_unique,
     "Unsqueeze": lower_unsqueeze,
 }
