@@ -33,7 +33,9 @@ class OutputError:
     note: str = ""
 
 
-def reference_outputs(path: Path, inputs: Arrays, names: list[str]) -> dict[str, NDArray[np.generic]]:
+def reference_outputs(
+    path: Path, inputs: Arrays, names: list[str]
+) -> dict[str, NDArray[np.generic]]:
     """Runs the model in ONNX Runtime on the CPU, with graph optimisations off.
 
     Raises:

@@ -122,5 +122,6 @@ def parse_shape(text: str) -> tuple[str, tuple[int | None, ...]]:
     if eq and name and re.fullmatch(r"(\d+|\?)(,(\d+|\?))*|", dims):
         return name, tuple(None if d == "?" else int(d) for d in dims.split(",") if d)
     raise InvalidOption(
-        f"cannot read shape {text!r}", remedy="write it as --shape input=1,128 (? keeps one dynamic)"
+        f"cannot read shape {text!r}",
+        remedy="write it as --shape input=1,128 (? keeps one dynamic)",
     )

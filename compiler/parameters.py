@@ -75,9 +75,7 @@ class ParameterStore:
         """Bytes of all weights together."""
         return sum(p.nbytes for p in self._entries.values())
 
-    def map(
-        self, name: str, dtype: DType, shape: tuple[int, ...], path: Path, offset: int
-    ) -> None:
+    def map(self, name: str, dtype: DType, shape: tuple[int, ...], path: Path, offset: int) -> None:
         """Adds a weight that lies in a file; the caller has checked that the file is long enough."""
         self._entries[name] = Parameter(dtype, shape, path, offset)
 

@@ -159,4 +159,3 @@ def compile_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[st
         "seconds": {"read": read, **compiled.seconds},
         "parameters": compiled.parameters.nbytes,
     }
-

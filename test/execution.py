@@ -10,11 +10,12 @@ from collections.abc import Mapping
 import iree.runtime as rt
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+
 from noema.dialects.opset import EXPANDED
 from noema.frontend.onnx import from_proto
 from noema.options import CompileOptions
 from noema.pipeline import CompiledModel, compile_onnx
-from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

@@ -15,9 +15,7 @@ from iree.compiler.api import ctypes_dl
 
 from noema.errors import CompileFailed
 
-_CALLBACK = ctypes.CFUNCTYPE(
-    None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p
-)
+_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _SEVERITY = {0: "note", 1: "warning", 2: "error", 3: "remark"}
 _NAME = re.compile(r'loc\([^"]*"((?:[^"\\]|\\.)*)"')
 
@@ -39,7 +37,8 @@ def generate(bytecode: bytes, flags: Sequence[str]) -> bytes:
         messages.append(f"{_SEVERITY.get(severity, 'note')}: {message}")
 
     callback = _CALLBACK(collect)
-    library: Any = ctypes_dl._dylib  # the bindings wrap everything but this callback
+    # The bindings wrap everything but this callback.
+    library: Any = ctypes_dl._dylib  # pyright: ignore[reportPrivateUsage]
     enable = library.ireeCompilerInvocationEnableCallbackDiagnostics
     enable.argtypes = [ctypes.c_void_p, ctypes.c_int, _CALLBACK, ctypes.c_void_p]
     enable.restype = None
@@ -47,7 +46,7 @@ def generate(bytecode: bytes, flags: Sequence[str]) -> bytes:
     try:
         session.set_flags(*flags)
         invocation = session.invocation()
-        enable(invocation._inv_p, 0, callback, None)
+        enable(invocation._inv_p, 0, callback, None)  # pyright: ignore[reportPrivateUsage]
         source = api.Source.wrap_buffer(session, bytecode)
         if not (invocation.parse_source(source) and invocation.execute()):
             raise _failure(messages)

@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         else:
             click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-            click.echo("  this is a bug in noema; --verbose (before the command) shows where", err=True)
+            click.echo(
+                "  this is a bug in noema; --verbose (before the command) shows where", err=True
+            )
         code = _INTERNAL_ERROR
     sys.exit(code if isinstance(code, int) else 0)

@@ -43,16 +43,18 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the limits of the compile process to a command."""
     for option in (
-        click.option("--memory-limit", type=int, metavar="GIB", help="Address space of the compiler."),
-        click.option("--time-limit", type=int, metavar="SECONDS", help="Wall clock of the compiler."),
+        click.option(
+            "--memory-limit", type=int, metavar="GIB", help="Address space of the compiler."
+        ),
+        click.option(
+            "--time-limit", type=int, metavar="SECONDS", help="Wall clock of the compiler."
+        ),
     ):
         command = option(command)
     return command
 
 
-def read_options(
-    target: str, precision: str, shapes: Sequence[str], passes: str
-) -> CompileOptions:
+def read_options(target: str, precision: str, shapes: Sequence[str], passes: str) -> CompileOptions:
     """The options as a typed value.
 
     Raises:

@@ -125,9 +125,7 @@ def run_command(
         )
 
 
-def _feeds(
-    program: Program, inputs: Sequence[str], dims: Sequence[str], seed: int
-) -> Arrays:
+def _feeds(program: Program, inputs: Sequence[str], dims: Sequence[str], seed: int) -> Arrays:
     """The arrays to run on, as the options say.
 
     Raises:

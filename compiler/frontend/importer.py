@@ -135,9 +135,7 @@ class _Importer:
         attrs, result = _attributes(node), self._type(node.output[0])
         level = list(inputs)
         while len(level) > 1:
-            groups = [
-                level[i : i + sem.MAX_INPUTS] for i in range(0, len(level), sem.MAX_INPUTS)
-            ]
+            groups = [level[i : i + sem.MAX_INPUTS] for i in range(0, len(level), sem.MAX_INPUTS)]
             last = len(groups) == 1
             level = [
                 group[0]

@@ -122,9 +122,7 @@ _FUNCTIONS: Mapping[Kind, Callable[[Scalar, float, float], Scalar]] = {
     Kind.SHRINK: _shrink,
     Kind.SIGMOID: lambda x, a, b: _sigmoid(x),
     Kind.SOFTPLUS: lambda x, a, b: _softplus(x),
-    Kind.SOFTSIGN: lambda x, a, b: arith.DivFOp(
-        x, _add(_c(x, 1), math.AbsFOp(x).result)
-    ).result,
+    Kind.SOFTSIGN: lambda x, a, b: arith.DivFOp(x, _add(_c(x, 1), math.AbsFOp(x).result)).result,
     Kind.SWISH: lambda x, a, b: _mul(x, _sigmoid(_mul(x, _c(x, a)))),
     Kind.TANH: lambda x, a, b: math.TanhOp(x).result,
     Kind.THRESHOLDED_RELU: lambda x, a, b: _select(_less(_c(x, a), x), x, _c(x, 0)),

@@ -352,9 +352,7 @@ def reshape(value: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
     return _regroup(value, sizes)
 
 
-def _expand(
-    value: ir.Value, groups: Sequence[Sequence[int]], sizes: Sequence[Extent]
-) -> ir.Value:
+def _expand(value: ir.Value, groups: Sequence[Sequence[int]], sizes: Sequence[Extent]) -> ir.Value:
     result_type = tensor_type(sizes, element_of(value))
     dynamic = [d for d in sizes if not isinstance(d, int)]
     return tensor.ExpandShapeOp(
@@ -435,17 +433,13 @@ def nested(groups: Sequence[Sequence[int]]) -> ir.ArrayAttr:
     )
 
 
-def _reassociation(
-    old: Sequence[int | None], new: Sequence[Extent]
-) -> list[list[int]] | None:
+def _reassociation(old: Sequence[int | None], new: Sequence[Extent]) -> list[list[int]] | None:
     """Groups of the higher-rank side's dimensions, one per dimension of the lower-rank side.
 
     None if the extents don't show such a grouping. A dynamic extent matches only one that is
     derived from that very dimension, or a group's single dynamic extent with equal static rest.
     """
-    wide, narrow = (
-        (list(old), list(new)) if len(old) > len(new) else (list(new), list(old))
-    )
+    wide, narrow = (list(old), list(new)) if len(old) > len(new) else (list(new), list(old))
     if len(wide) == len(narrow) or not narrow:
         return None
     known: list[int | None] = [d if isinstance(d, int) else None for d in wide]

@@ -90,9 +90,7 @@ def lower_torch_ops(module: ir.Module) -> None:
         left = _failures(ir.Module.parse(before.getvalue()))
         left = left or [Gap("?", "?", _message(error))]
     if left:
-        raise UnsupportedModel(
-            "the model uses operators that noema cannot compile yet", gaps=left
-        )
+        raise UnsupportedModel("the model uses operators that noema cannot compile yet", gaps=left)
 
 
 def _torch_ops(module: ir.Module) -> list[ir.Operation]:

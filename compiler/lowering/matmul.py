@@ -109,7 +109,9 @@ def _squeeze_batch(value: ir.Value, batch: list[emit.Extent]) -> tuple[ir.Value,
     kept = [
         i
         for i in range(own)
-        if not (shape[i] == 1 and not (isinstance(batch[offset + i], int) and batch[offset + i] == 1))
+        if not (
+            shape[i] == 1 and not (isinstance(batch[offset + i], int) and batch[offset + i] == 1)
+        )
     ]
     if len(kept) < own:
         sizes = emit.extents(value)

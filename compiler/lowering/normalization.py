@@ -31,9 +31,7 @@ def lower_softmax(node: Node) -> ir.Value:
         return _narrow(soft, narrow)
     element = emit.element_of(x)
     lowest = emit.scalar(emit.lowest(element), element)
-    top = emit.reduce(
-        x, [axis], lowest, lambda v, m: arith.MaximumFOp(v, m).result, keepdims=True
-    )
+    top = emit.reduce(x, [axis], lowest, lambda v, m: arith.MaximumFOp(v, m).result, keepdims=True)
     shifted = emit.pointwise([x, top], element, lambda v, m: arith.SubFOp(v, m).result)
     total = emit.reduce(
         shifted,
@@ -131,9 +129,7 @@ def _mean_square(x: ir.Value, mean: ir.Value | None, axes: Sequence[int]) -> ir.
     return emit.pointwise([total], element, lambda s: arith.DivFOp(s, count).result)
 
 
-def _apply(
-    x: ir.Value, mean: ir.Value | None, variance: ir.Value, epsilon: float
-) -> ir.Value:
+def _apply(x: ir.Value, mean: ir.Value | None, variance: ir.Value, epsilon: float) -> ir.Value:
     element = emit.element_of(x)
 
     def inverse(variance_: ir.Value) -> ir.Value:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+
 from execution import compile_proto
 from models import CATALOG, Network, Style
 from noema.check import compare

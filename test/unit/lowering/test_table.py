@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import onnx
+
+from noema.dialects import sem
 from noema.dialects.opset import EXPANDED, GAPS, TORCH
 from noema.lowering.table import ONNX, SEM
 from noema.passes.raise_ import REWRITES
-
-from noema.dialects import sem
 
 RAISED = {op for rewrite in REWRITES for op in rewrite.op_types}
 CONSTANT = {"Constant"}  # the frontend takes its value
