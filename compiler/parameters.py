@@ -76,7 +76,7 @@ class ParameterStore:
         return sum(p.nbytes for p in self._entries.values())
 
     def map(self, name: str, dtype: DType, shape: tuple[int, ...], path: Path, offset: int) -> None:
-        """Adds a weight that lies in a file; the caller has checked that the file is long enough."""
+        """Adds a weight that lies in a file; the caller has checked that it is long enough."""
         self._entries[name] = Parameter(dtype, shape, path, offset)
 
     def put(self, name: str, parameter: Parameter) -> None:

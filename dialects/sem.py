@@ -378,7 +378,7 @@ OnnxOp = type(
     (Sem.Operation,),
     {
         **_onnx_fields(),
-        "__doc__": """An ONNX node as it stands in the model: `op_type` of `domain` at opset `version`.
+        "__doc__": """An ONNX node as the model has it: `op_type` of `domain`, opset `version`.
 
     Operand slot i is ONNX input i (`operandSegmentSizes` shows which are present), result slot i
     is ONNX output i; `attrs` holds the node's attributes by name.

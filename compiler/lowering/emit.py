@@ -279,7 +279,6 @@ def reduce(
     body: Body,
     *,
     keepdims: bool = False,
-    element: ir.Type | None = None,
 ) -> ir.Value:
     """Reduces `value` over `axes`, from `identity`, by body(element, accumulator).
 
