@@ -31,6 +31,7 @@ from noema.frontend.functions import (
     schema_function,
     unroll_loop,
 )
+from noema.frontend.geometry import check_geometry
 from noema.frontend.inputs import declared_inputs
 from noema.frontend.lifting import lift_tensors
 from noema.frontend.propagate import ShapeArithmetic
@@ -279,6 +280,7 @@ class Resolver:
             raise InvalidModel(f"input {printable(undefined[0])} is not defined", node=node.name)
         found = self._schemas.get(node) or found
         check_types(node, found, self.values.types)
+        check_geometry(node, self.values.types)
         inferred = infer_outputs(
             found,
             node,
