@@ -51,15 +51,24 @@ class Schemas:
         version = self.opsets.get(domain)
         if version is None:
             return "its domain is unknown and not imported"
+        newest = _newest_versions().get(domain)
+        if newest is None:
+            return "its domain is unknown"
+        if version > newest:
+            return f"operator set {version} of its domain; {newest} is the newest that is known"
         try:
             schema = onnx.defs.get_schema(op_type, version, domain)
         except onnx.defs.SchemaError:
-            if any(s.domain == domain for s in onnx.defs.get_all_schemas()):
-                return f"no such operator in operator set {version}"
-            return "its domain is unknown"
+            return f"no such operator in operator set {version}"
         if schema.deprecated:
             return f"deprecated in operator set {version}"
         return schema
+
+
+def _newest_versions() -> dict[str, int]:
+    """Newest known operator set of every known domain."""
+    ranges = cast(dict[str, tuple[int, int]], cast(Any, onnx.defs).C.schema_version_map())
+    return {domain: newest for domain, (_, newest) in ranges.items()}
 
 
 def attribute_type(formal: OpSchema.Attribute) -> onnx.AttributeProto.AttributeType:

@@ -54,6 +54,15 @@ def test_newer_operator_sets_are_refused(opset: int) -> None:
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("version", [99, 2**31, 2**62])
+def test_newer_versions_of_other_domains_are_gaps(version: int) -> None:
+    body = "[n] y = ai.onnx.ml.Normalizer(x)"
+    proto = model("float[2,2] x", "float[2,2] y", body, opsets={"ai.onnx.ml": version})
+    with pytest.raises(UnsupportedModel, match="newest") as caught:
+        from_proto(proto)
+    assert [g.node for g in caught.value.gaps] == ["n"]
+
+
 @pytest.mark.parametrize("opset", [0, -1, -(2**62)])
 def test_impossible_operator_sets_are_refused(opset: int) -> None:
     with pytest.raises(InvalidModel):
