@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 MAX_THREADS = 1024
 
+WORKER_STACK_BYTES = 2 << 20
+"""Stack of a worker thread: what code generation lets one dispatch use (`STACK_BYTES` in
+compiler/backend/cpu.py), and as much again. IREE's own default is 128 KiB: a dispatch that uses
+more ends the process."""
+
 _FLAGS_LOCK = threading.Lock()
 _POSITION = re.compile(r"(Error [a-z -]+: )?\S+\.(c|cc|h):\d+: ([A-Z_]+; )?")
 
@@ -151,12 +156,17 @@ def _open_cpu(threads: int) -> HalDevice:
         flags.parse_flags(
             f"--task_topology_group_count={0 if pinned else threads}",
             f"--task_topology_max_group_count={threads}",
+            f"--task_worker_stack_size={WORKER_STACK_BYTES}",
         )
         try:
             return _create("local-task", None)
         finally:
             # IREE's own defaults again, for others who use it in this process.
-            flags.parse_flags("--task_topology_group_count=0", "--task_topology_max_group_count=64")
+            flags.parse_flags(
+                "--task_topology_group_count=0",
+                "--task_topology_max_group_count=64",
+                "--task_worker_stack_size=131072",
+            )
 
 
 def _adapters(kind: str) -> list[dict[str, Any]]:

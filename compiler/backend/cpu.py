@@ -8,7 +8,8 @@ OPTIMISED = ("--iree-opt-level=O2",)
 """Aggressive fusion: fastest, but it forms some dispatches that code generation then refuses."""
 
 STACK_BYTES = 1 << 20
-"""Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions."""
+"""Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions. The
+runtime's worker threads have more than that (`WORKER_STACK_BYTES` in runtime/device.py)."""
 
 
 def flags(arch: str) -> Sequence[str]:

@@ -176,3 +176,11 @@ func.func @main(%x: tensor<?x4xf32>, %m: tensor<4xi1>, %e: tensor<0xf32>)
     np.testing.assert_array_equal(outputs["y"][-1], [1, 2, 3, 4])
     with pytest.raises(DeviceUnavailable, match="compiled for vulkan"):
         load(path, device="cpu")
+
+
+def test_worker_stacks_hold_what_code_generation_may_use() -> None:
+    """A dispatch that outgrows its worker's stack ends the process, so this is not left to luck."""
+    from noema.backend.cpu import STACK_BYTES
+    from noema.runtime.device import WORKER_STACK_BYTES
+
+    assert WORKER_STACK_BYTES >= 2 * STACK_BYTES
