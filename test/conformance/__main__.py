@@ -32,6 +32,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--filter", "pattern", default="", help="Only cases whose name matches this regex.")
+@click.option(
+    "--not-passing",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="Only cases that did not pass in the run that wrote this file (by --json).",
+)
 @click.option("--sample", type=click.IntRange(1), help="Only this many of them, drawn by --seed.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
@@ -41,6 +47,7 @@ def main() -> None:
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the page here.")
 def run(
     pattern: str,
+    not_passing: Path | None,
     sample: int | None,
     seed: int,
     workers: int,
@@ -54,6 +61,9 @@ def run(
     console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     cases = load_cases()
     names = [name for name in cases if re.search(pattern, name)]
+    if not_passing is not None:
+        before = ResultFile.read(not_passing).results
+        names = [n for n in names if n not in before or before[n].outcome is not Outcome.PASS]
     if sample is not None:
         names = draw(names, sample, seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
