@@ -273,7 +273,7 @@ def _zero_masked_rows(probabilities: ir.Value, bias: ir.Value) -> ir.Value:
 
 
 def _index(dimension: int) -> ir.Value:
-    return linalg.IndexOp(ir.IntegerAttr.get(ir.IntegerType.get_signless(64), dimension)).result
+    return linalg.IndexOp(dimension).result
 
 
 def _at_most(a: ir.Value, b: ir.Value) -> ir.Value:

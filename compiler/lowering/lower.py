@@ -26,6 +26,7 @@ from noema.dialects.provenance import node_names
 from noema.errors import Gap, InternalError, UnsupportedModel
 from noema.lowering import emit
 from noema.lowering.longtail import lower_torch_ops, lower_with_torch, opset_attributes
+from noema.lowering.loops import to_branches
 from noema.lowering.node import Declined, Lowering, Node
 from noema.lowering.table import ONNX, SEM
 from noema.parameters import ParameterStore
@@ -63,6 +64,7 @@ def lower(module: ir.Module, parameters: ParameterStore) -> Lowered:
         names = tuple(lowering.globals)
         if lowering.uses_torch:
             lower_torch_ops(module)
+        to_branches(module)
         PassManager.parse("builtin.module(func.func(canonicalize,cse))").run(module.operation)
         return Lowered(_bytecode(module), names)
 

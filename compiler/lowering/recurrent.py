@@ -11,15 +11,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith, scf
+from torch_mlir.dialects import arith, linalg, tensor
 
 from noema.dialects.attrs import ActivationKind
-from noema.lowering import activation, emit, slicing
+from noema.lowering import activation, emit, loops, slicing
 from noema.lowering.emit import Extent
 from noema.lowering.matmul import multiply_add
 from noema.lowering.node import Declined, Node
 
 Scalar = ir.Value
+_CHUNK = 16
+"""Steps that are written together where their number isn't known."""
+_UNROLLED = 8
+"""Steps up to which there is no loop."""
+
 Step = Callable[[ir.Value, Sequence[ir.Value]], Sequence[ir.Value]]
 """Maps the inputs' part of the gates (B, G·H) and the states (B, H) to the next states."""
 
@@ -128,9 +133,37 @@ class _Cell:
     element: ir.Type
 
     def product(self, state: ir.Value, first: int, count: int) -> ir.Value:
-        """State · Rᵀ for `count` gates from number `first`: (B, H) → (B, count·H)."""
-        rows = slicing.part(self.recurrence, 0, first * self.hidden, count * self.hidden)
-        return project(state, rows, [self.batch, count * self.hidden], self.element)
+        """state · Rᵀ for `count` gates from number `first`: (B, H) → (B, count·H).
+
+        With two dimensions for the columns: IREE 3.13 packs the operands of a plain matrix product
+        for tiles, which for the few rows of a batch costs up to ten times the product itself, and
+        can't compile some of what it then fuses.
+        """
+        total = emit.shape_of(self.recurrence)[0]
+        if total is None:
+            raise Declined("recurrence weights of unknown extents")
+        if count > 1:
+            outer, inner = count, self.hidden
+            rows = slicing.split(self.recurrence, 0, [total // self.hidden, self.hidden])
+            rows = slicing.part(rows, 0, first, count)
+        else:
+            outer = next((n for n in (4, 3, 2, 5, 7) if self.hidden % n == 0), 1)
+            if outer == 1:
+                rows = slicing.part(self.recurrence, 0, first * self.hidden, self.hidden)
+                return project(state, rows, [self.batch, self.hidden], self.element)
+            inner = self.hidden // outer
+            rows = slicing.split(self.recurrence, 0, [total // self.hidden, outer, inner])
+            rows = slicing.at(rows, 0, first)
+        m, o, n, k = emit.dims(4)
+        product = emit.generic(
+            [state, rows],
+            [emit.affine_map(4, [m, k]), emit.affine_map(4, [o, n, k])],
+            emit.full([self.batch, outer, inner], emit.scalar(0, self.element)),
+            emit.affine_map(4, [m, o, n]),
+            ["parallel", "parallel", "parallel", "reduction"],
+            multiply_add(self.element),
+        )
+        return slicing.merge(product, 1, 2)
 
     def gate(self, gates: ir.Value, number: int) -> ir.Value:
         """One gate of (B, G·H): (B, H)."""
@@ -211,7 +244,7 @@ def _gru_step(cell: _Cell, gates: ir.Value, states: Sequence[ir.Value]) -> Seque
     scaled = cell.pointwise(
         [cell.gate(gates, 1), cell.gate(rest, 1), h], lambda x, r, s: _mul(smooth(x, r), s)
     )
-    hidden = cell.product(scaled, 2, 1)
+    hidden = slicing.apart(cell.product(scaled, 2, 1))
 
     def mix(x: Scalar, r: Scalar, c: Scalar, d: Scalar, s: Scalar) -> Scalar:
         z = smooth(x, r)
@@ -277,85 +310,151 @@ class _Layer:
     def lower(self, step: Callable[..., Sequence[ir.Value]]) -> Sequence[ir.Value | None]:
         """Results: Y, then the last value of each state."""
         assert self.reversed is not None
-        count = len(self.reversed)
-        y = self._everything(count) if self.node.results[0] is not None else None
-        last: list[list[ir.Value]] = []
+        outputs: list[list[ir.Value]] = [[] for _ in range(1 + self.states)]
         for direction, backwards in enumerate(self.reversed):
-            y, states = self._loop(direction, backwards, step, y)
-            last.append(states)
-        results = [y]
-        for number in range(self.states):
-            parts = [slicing.split(states[number], 0, [1, self.batch]) for states in last]
-            joined = slicing.concatenate(parts, 0)
-            results.append(emit.transpose(joined, [1, 0, 2]) if self.batch_first else joined)
+            history = self._run(direction, backwards, step)
+            if self.node.results[0] is not None:
+                outputs[0].append(self._shown(history, backwards))
+            for number in range(self.states):
+                last = slicing.take(
+                    history,
+                    [self.steps, number, 0, 0],
+                    [1, 1, self.batch, self.hidden],
+                    dropped=[0],
+                )
+                outputs[1 + number].append(last)
+        results = [
+            slicing.concatenate(parts, 0 if slot else 1) if parts else None
+            for slot, parts in enumerate(outputs)
+        ]
         return [
-            None if value is None or result is None else self._narrow(value, slot)
+            None if value is None or result is None else self._finished(value, slot)
             for slot, (value, result) in enumerate(zip(results, self.node.results, strict=False))
         ]
 
-    def _narrow(self, value: ir.Value, slot: int) -> ir.Value:
+    def _finished(self, value: ir.Value, slot: int) -> ir.Value:
+        """The result with its batch dimension where the layout wants it, in its type."""
+        if self.batch_first:
+            value = emit.transpose(value, [1, 0, 2] if slot else [2, 0, 1, 3])
         element = self.node.result_element(slot)
         if element == self.element:
             return value
         return emit.pointwise([value], element, lambda v: arith.TruncFOp(element, v).result)
 
-    def _everything(self, count: int) -> ir.Value:
-        """Y before the loops fill it."""
-        if self.batch_first:
-            return emit.empty([self.batch, self.steps, count, self.hidden], self.element)
-        return emit.empty([self.steps, count, self.batch, self.hidden], self.element)
+    def _shown(self, history: ir.Value, backwards: bool) -> ir.Value:
+        """Y of one direction: (S, 1, B, H), of the states after each step, in order of time."""
+        sizes: list[Extent] = [self.steps, 1, self.batch, self.hidden]
+        states = slicing.take(history, [1, 0, 0, 0], sizes)
+        if not backwards and not self.node.has(4):
+            return states
+        lengths = [self.node.operand(4)] if self.node.has(4) else []
+        loops = emit.dims(4)
 
-    def _loop(
-        self,
-        direction: int,
-        backwards: bool,
-        step: Callable[..., Sequence[ir.Value]],
-        y: ir.Value | None,
-    ) -> tuple[ir.Value | None, list[ir.Value]]:
-        cell = self._cell(direction)
-        inputs = self._inputs(direction)
-        carried = [self._initial(slot, direction) for slot in range(5, 5 + self.states)]
-        if y is not None:
-            carried.append(y)
-        loop = scf.ForOp(emit.index(0), emit.as_index(self.steps), emit.index(1), carried)
-        with ir.InsertionPoint(loop.body):
-            time = loop.induction_variable
+        def body(*operands: Scalar) -> Scalar:
+            index = [linalg.IndexOp(axis).result for axis in range(4)]
+            time = index[0]
             if backwards:
-                end = arith.SubIOp(emit.as_index(self.steps), emit.index(1)).result
-                time = arith.SubIOp(end, time).result
-            old = list(loop.inner_iter_args)
+                index[0] = arith.SubIOp(emit.as_index(slicing.subtract(self.steps, 1)), time).result
+            value = tensor.ExtractOp(states, index).result if backwards else operands[-1]
+            if not lengths:
+                return value
+            now = arith.IndexCastOp(operands[0].type, time).result
+            valid = arith.CmpIOp(arith.CmpIPredicate.slt, now, operands[0]).result
+            return arith.SelectOp(valid, value, emit.scalar(0, self.element)).result
+
+        inputs = [*lengths] if backwards else [*lengths, states]
+        maps = [emit.affine_map(4, [loops[2]])] * len(lengths)
+        maps += [emit.affine_map(4, loops)] * (len(inputs) - len(lengths))
+        return emit.parallel(inputs, maps, sizes, self.element, body)
+
+    def _run(
+        self, direction: int, backwards: bool, step: Callable[..., Sequence[ir.Value]]
+    ) -> ir.Value:
+        """The states before the first step and after each, in the order of the steps.
+
+        Shape (S + 1, states, B, H). A loop carries this tensor and nothing else: two carried
+        tensors may come to share a buffer, which IREE 3.13 can lose in a branch. Every write
+        copies what it writes into, so there are two levels: the inner loop writes into a chunk,
+        the outer one writes chunks, and S steps copy about 2 S^1.5 rows instead of S².
+        """
+        cell, inputs = self._cell(direction), self._inputs(direction)
+
+        def after(number: Extent, states: Sequence[ir.Value]) -> list[ir.Value]:
+            time = slicing.subtract(slicing.subtract(self.steps, 1), number)
+            time = time if backwards else number
             gates = slicing.take(
                 inputs,
                 [time, 0, 0],
                 [1, self.batch, self.gates * self.hidden],
                 dropped=[0],
             )
-            states = list(step(cell, gates, old[: self.states]))
-            shown = states[0]
-            if self.node.has(4):
-                zero = emit.full([self.batch, self.hidden], emit.scalar(0, self.element))
-                shown = self._while_valid(cell, time, states[0], zero)
-                states = [
-                    self._while_valid(cell, time, new, before)
-                    for new, before in zip(states, old, strict=False)
-                ]
-            if y is not None:
-                states.append(self._written(shown, old[-1], time, direction))
-            scf.YieldOp(states)
-        results = list(loop.results)
-        return (results.pop() if y is not None else None), results
+            new = list(step(cell, gates, states))
+            if not self.node.has(4):
+                return new
+            return [
+                self._while_valid(cell, emit.as_index(time), n, o)
+                for n, o in zip(new, states, strict=True)
+            ]
 
-    def _written(self, value: ir.Value, y: ir.Value, time: ir.Value, direction: int) -> ir.Value:
-        if self.batch_first:
-            return slicing.put(value, y, [0, time, direction, 0], [self.batch, 1, 1, self.hidden])
-        return slicing.put(value, y, [time, direction, 0, 0], [1, 1, self.batch, self.hidden])
+        states = [self._initial(slot, direction) for slot in range(5, 5 + self.states)]
+        if isinstance(self.steps, int) and self.steps <= _UNROLLED:
+            rows = [*states]
+            for number in range(self.steps):
+                states = after(number, states)
+                rows += states
+            flat = slicing.concatenate([self._row(r) for r in rows], 0)
+            return slicing.split(flat, 0, [self.steps + 1, self.states])
+        size = round(self.steps**0.5) if isinstance(self.steps, int) else _CHUNK
+        chunks = emit.window_count(slicing.add(self.steps, size - 1), size, size)
+
+        def chunk(number: ir.Value, carried: list[ir.Value]) -> Sequence[ir.Value]:
+            (history,) = carried
+            start = arith.MulIOp(number, emit.index(size)).result
+            left = slicing.subtract(self.steps, start)
+            count = arith.MinSIOp(emit.as_index(left), emit.index(size)).result
+            one: list[Extent] = [1, self.states, self.batch, self.hidden]
+            blank = emit.empty([size + 1, *one[1:]], self.element)
+            before = slicing.take(history, [start, 0, 0, 0], one)
+
+            def write(i: ir.Value, inner: list[ir.Value]) -> Sequence[ir.Value]:
+                (part,) = inner
+                old = [
+                    slicing.take(
+                        part,
+                        [i, k, 0, 0],
+                        [1, 1, self.batch, self.hidden],
+                        dropped=[0, 1],
+                    )
+                    for k in range(self.states)
+                ]
+                row = arith.AddIOp(i, emit.index(1)).result
+                for k, new in enumerate(after(arith.AddIOp(start, i).result, old)):
+                    part = slicing.put(new, part, [row, k, 0, 0], [1, 1, self.batch, self.hidden])
+                return [part]
+
+            part = loops.repeat(count, [slicing.put(before, blank, [0, 0, 0, 0], one)], write)[0]
+            done: list[Extent] = [count, *one[1:]]
+            first = slicing.add(start, 1)
+            part = slicing.take(part, [1, 0, 0, 0], done)
+            return [slicing.put(part, history, [first, 0, 0, 0], done)]
+
+        rows = slicing.add(self.steps, 1)
+        empty = emit.empty([rows, self.states, self.batch, self.hidden], self.element)
+        first = slicing.concatenate([self._row(state) for state in states], 0)
+        box: list[Extent] = [1, self.states, self.batch, self.hidden]
+        history = slicing.put(first, empty, [0, 0, 0, 0], box)
+        return loops.repeat(chunks, [history], chunk)[0]
+
+    def _row(self, state: ir.Value) -> ir.Value:
+        """(B, H) as (1, B, H)."""
+        return slicing.split(state, 0, [1, self.batch])
 
     def _while_valid(
         self, cell: _Cell, time: ir.Value, value: ir.Value, otherwise: ir.Value
     ) -> ir.Value:
         """`value` for the sequences that are longer than `time`."""
         lengths = self.node.operand(4)
-        loops = emit.dims(2)
+        index = emit.dims(2)
 
         def body(length: Scalar, new: Scalar, old: Scalar) -> Scalar:
             now = arith.IndexCastOp(length.type, time).result
@@ -364,7 +463,7 @@ class _Layer:
 
         return emit.parallel(
             [lengths, value, otherwise],
-            [emit.affine_map(2, loops[:1]), *[emit.affine_map(2, loops)] * 2],
+            [emit.affine_map(2, index[:1]), *[emit.affine_map(2, index)] * 2],
             [cell.batch, cell.hidden],
             cell.element,
             body,
@@ -401,10 +500,10 @@ class _Layer:
         product = project(flat, slicing.at(node.operand(1), 0, direction), sizes, self.element)
         if node.has(3):
             bias = self._bias(self._wide(slicing.at(node.operand(3), 0, direction)))
-            loops = emit.dims(2)
+            index = emit.dims(2)
             product = emit.parallel(
                 [product, bias],
-                [emit.affine_map(2, loops), emit.affine_map(2, loops[1:])],
+                [emit.affine_map(2, index), emit.affine_map(2, index[1:])],
                 sizes,
                 self.element,
                 lambda x, b: arith.AddFOp(x, b).result,
