@@ -106,7 +106,8 @@ def compile_onnx(
     stages.enter("lower", 0.2)
     lowered = lower(module, model.parameters)
     stages.enter("codegen", 0.3)
-    program = generate_program(lowered.bytecode, options.target)
+    is_static = all(spec.is_static for spec in model.inputs)
+    program = generate_program(lowered.bytecode, options.target, is_static=is_static)
     stages.finish()
     return CompiledModel(
         program=program,

@@ -31,17 +31,21 @@ def flags(target: Target) -> Sequence[str]:
     return [*COMMON, *own]
 
 
-def generate_program(bytecode: bytes, target: Target) -> bytes:
+def generate_program(bytecode: bytes, target: Target, *, is_static: bool) -> bytes:
     """Compiles a lowered module to a VM FlatBuffer for `target`.
 
-    A program that the code generator refuses when it fuses aggressively is tried once more
-    without; what it computes is the same.
+    Args:
+        bytecode: From `lowering.lower.lower`.
+        target: What to generate code for.
+        is_static: Whether every extent of the program is known. Only then is it fused
+            aggressively: with dynamic extents the fused dispatches outgrow their stack. A static
+            program that is refused all the same is tried once more without, and computes the same.
 
     Raises:
-        CompileFailed: IREE refused it both ways.
+        CompileFailed: IREE refused it.
     """
     plain = flags(target)
-    if target.kind == "cpu":
+    if target.kind == "cpu" and is_static:
         try:
             return generate(bytecode, [*plain, *cpu.OPTIMISED])
         except CompileFailed:
