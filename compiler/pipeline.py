@@ -15,6 +15,7 @@ from noema.artifact import write
 from noema.backend.base import generate_program
 from noema.dialects.context import new_context
 from noema.dialects.opset import EXPANDED
+from noema.errors import InvalidIR, InvalidModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
 from noema.lowering.lower import Lowered, lower
@@ -90,6 +91,7 @@ def compile_onnx(
         progress: Told each stage as it starts.
 
     Raises:
+        InvalidModel: Operators of the model don't fit together.
         UnsupportedModel: Lists what can't be compiled.
         CompileFailed: The code generator refused the program.
     """
@@ -97,12 +99,16 @@ def compile_onnx(
     stages.enter("import", 0.05)
     module = import_model(model, new_context())
     stages.enter("passes", 0.1)
-    passes = run_pipeline(
-        module,
-        options.passes or default_pipeline(),
-        PassContext(parameters=model.parameters),
-        dump_ir=dump_ir,
-    )
+    try:
+        passes = run_pipeline(
+            module,
+            options.passes or default_pipeline(),
+            PassContext(parameters=model.parameters),
+            dump_ir=dump_ir,
+        )
+    except InvalidIR as error:
+        # What ONNX's own inference lets through, the verifiers of the dialect may not.
+        raise InvalidModel(f"operators that don't fit together: {error.message}") from error
     stages.enter("lower", 0.2)
     lowered = lower(module, model.parameters)
     stages.enter("codegen", 0.3)

@@ -35,6 +35,7 @@ class _Settings:
         locations: Print the ops' locations.
         timing: Report what each pass did, on stderr.
         dump_ir: Folder for the IR after each pass.
+        lower: Lower the result to linalg.
     """
 
     pipeline: Pipeline
@@ -43,6 +44,7 @@ class _Settings:
     locations: bool
     timing: bool
     dump_ir: Path | None
+    lower: bool
 
 
 @click.command("opt", short_help="Run passes over a .mlir file.")
@@ -60,6 +62,7 @@ class _Settings:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder that gets the IR before the first pass and after each.",
 )
+@click.option("--lower", is_flag=True, help="Then lower the function to linalg.")
 @click.option("--split-input-file", is_flag=True, help="Process parts between '// -----' apart.")
 @click.option(
     "--verify-diagnostics",
@@ -77,6 +80,7 @@ def opt_command(
     generic: bool,
     locations: bool,
     dump_ir: Path | None,
+    lower: bool,
     split_input_file: bool,
     verify_diagnostics: bool,
 ) -> None:
@@ -92,7 +96,9 @@ def opt_command(
         raise click.UsageError("Missing argument 'FILE' ('-' is stdin).")
     from noema.passes.pipeline_spec import parse_pipeline
 
-    settings = _Settings(parse_pipeline(passes), verify, generic, locations, timing, dump_ir)
+    settings = _Settings(
+        parse_pipeline(passes), verify, generic, locations, timing, dump_ir, lower
+    )
     text, name = _read(file)
     parts = list(_split(text)) if split_input_file else [(text, 0)]
     if verify_diagnostics:
@@ -171,6 +177,11 @@ def _process(text: str, skipped: int, name: str, settings: _Settings) -> str:
             raise
         if settings.timing:
             click.echo(str(report), err=True)
+        if settings.lower:
+            from noema.lowering.lower import lower
+            from noema.parameters import ParameterStore
+
+            lower(module, ParameterStore())
         printed = module.operation.get_asm(
             enable_debug_info=settings.locations, print_generic_op_form=settings.generic
         )
