@@ -92,6 +92,15 @@ def _celu(x: Scalar, alpha: float) -> Scalar:
     return _add(arith.MaximumFOp(x, zero).result, arith.MinimumFOp(tail, zero).result)
 
 
+def _tanh(x: Scalar) -> Scalar:
+    if not isinstance(x.type, ir.F64Type):
+        return math.TanhOp(x).result
+    # IREE has no tanh of f64. With t = expm1(-2|x|) it is -t / (t + 2), with the sign of x.
+    t = math.ExpM1Op(_mul(_c(x, -2), math.AbsFOp(x).result)).result
+    size = arith.DivFOp(arith.NegFOp(t).result, _add(t, _c(x, 2))).result
+    return math.CopySignOp(size, x).result
+
+
 def _gelu_erf(x: Scalar) -> Scalar:
     bell = _add(math.ErfOp(_mul(x, _c(x, 0.5**0.5))).result, _c(x, 1))
     return _mul(_mul(x, _c(x, 0.5)), bell)
@@ -99,7 +108,7 @@ def _gelu_erf(x: Scalar) -> Scalar:
 
 def _gelu_tanh(x: Scalar) -> Scalar:
     cubic = _add(x, _mul(_c(x, 0.044715), _mul(x, _mul(x, x))))
-    bell = _add(math.TanhOp(_mul(_c(x, (2 / 3.141592653589793) ** 0.5), cubic)).result, _c(x, 1))
+    bell = _add(_tanh(_mul(_c(x, (2 / 3.141592653589793) ** 0.5), cubic)), _c(x, 1))
     return _mul(_mul(x, _c(x, 0.5)), bell)
 
 
@@ -116,7 +125,7 @@ _FUNCTIONS: Mapping[Kind, Callable[[Scalar, float, float], Scalar]] = {
     Kind.HARD_SIGMOID: _hard_sigmoid,
     Kind.HARD_SWISH: lambda x, a, b: _mul(x, _hard_sigmoid(x, 1 / 6, 0.5)),
     Kind.LEAKY_RELU: lambda x, a, b: _select(_less(x, _c(x, 0)), _mul(x, _c(x, a)), x),
-    Kind.MISH: lambda x, a, b: _mul(x, math.TanhOp(_softplus(x)).result),
+    Kind.MISH: lambda x, a, b: _mul(x, _tanh(_softplus(x))),
     Kind.RELU: lambda x, a, b: arith.MaximumFOp(x, _c(x, 0)).result,
     Kind.SELU: lambda x, a, b: _mul(_c(x, b), _elu(x, a)),
     Kind.SHRINK: _shrink,
@@ -124,6 +133,6 @@ _FUNCTIONS: Mapping[Kind, Callable[[Scalar, float, float], Scalar]] = {
     Kind.SOFTPLUS: lambda x, a, b: _softplus(x),
     Kind.SOFTSIGN: lambda x, a, b: arith.DivFOp(x, _add(_c(x, 1), math.AbsFOp(x).result)).result,
     Kind.SWISH: lambda x, a, b: _mul(x, _sigmoid(_mul(x, _c(x, a)))),
-    Kind.TANH: lambda x, a, b: math.TanhOp(x).result,
+    Kind.TANH: lambda x, a, b: _tanh(x),
     Kind.THRESHOLDED_RELU: lambda x, a, b: _select(_less(_c(x, a), x), x, _c(x, 0)),
 }
