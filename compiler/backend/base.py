@@ -37,17 +37,17 @@ def generate_program(bytecode: bytes, target: Target, *, is_static: bool) -> byt
     Args:
         bytecode: From `lowering.lower.lower`.
         target: What to generate code for.
-        is_static: Whether every extent of the program is known. Only then is it fused
-            aggressively: with dynamic extents the fused dispatches outgrow their stack. A static
-            program that is refused all the same is tried once more without, and computes the same.
+        is_static: Whether every extent of the program is known.
 
     Raises:
-        CompileFailed: IREE refused it.
+        CompileFailed: IREE refused it in every way that the target has.
     """
-    plain = flags(target)
-    if target.kind == "cpu" and is_static:
+    ways = cpu.attempts(is_static=is_static) if target.kind == "cpu" else [()]
+    refused: CompileFailed | None = None
+    for further in ways:
         try:
-            return generate(bytecode, [*plain, *cpu.OPTIMISED])
-        except CompileFailed:
-            pass
-    return generate(bytecode, plain)
+            return generate(bytecode, [*flags(target), *further])
+        except CompileFailed as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-OPTIMISED = ("--iree-opt-level=O2",)
-"""Aggressive fusion: fastest, but it forms some dispatches that code generation then refuses."""
+_DATA_TILING = "--iree-opt-data-tiling"
+"""Packs matrix operands into tiles: what makes IREE's matrix products fast."""
+
+_AGGRESSIVE_FUSION = "--iree-opt-level=O2"
+"""Fewer, larger dispatches: fastest, but with dynamic extents they outgrow their stack."""
 
 STACK_BYTES = 1 << 20
 """Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions. The
@@ -30,6 +33,18 @@ def flags(arch: str) -> Sequence[str]:
         "--iree-hal-target-device=local",
         "--iree-hal-local-target-device-backends=llvm-cpu",
         *cpu,
-        "--iree-opt-data-tiling",
         f"--iree-llvmcpu-stack-allocation-limit={STACK_BYTES}",
     ]
+
+
+def attempts(*, is_static: bool) -> Sequence[Sequence[str]]:
+    """Further flags to try, fastest program first.
+
+    IREE 3.13 forms some dispatches, when it fuses or packs, that its code generation then refuses;
+    a program that is refused is tried the next, plainer way. What it computes is the same.
+
+    Args:
+        is_static: Whether every extent of the program is known.
+    """
+    fused = [(_AGGRESSIVE_FUSION, _DATA_TILING)] if is_static else []
+    return [*fused, (_DATA_TILING,), ()]

@@ -13,9 +13,9 @@ _NAMED = {1: "conv_1d_ncw_fcw", 2: "conv_2d_nchw_fchw", 3: "conv_3d_ncdhw_fcdhw"
 
 
 def lower_conv(node: Node) -> ir.Value:
-    """x (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), padded with zeros.
+    """Convolves x (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), padded with zeros.
 
-    One group and depthwise use linalg's named operations, which code generation knows; other
+    16-bit floats accumulate in f32. One group and depthwise use linalg's named operations, which code generation knows; other
     groupings are a generic contraction over (N, G, F/G, spatial…).
     """
     x, weight, bias = node.operand(0), node.operand(1), node.optional(2)
@@ -28,17 +28,19 @@ def lower_conv(node: Node) -> ir.Value:
     x = pad(x, [0, 0, *pads[:spatial]], [0, 0, *pads[spatial:]], emit.scalar(0, element))
     filters = emit.extent(weight, 0)
     sizes = [emit.extent(x, 0), filters, *_output_sizes(node, x, weight, strides, dilations)]
-    init = _initial(bias, sizes, element)
+    init = _initial(None if bias is None else emit.widen(bias), sizes, emit.accumulator_of(element))
     channels = emit.shape_of(x)[1]
     if groups == 1 and spatial in _NAMED:
         convolve = getattr(linalg, _NAMED[spatial])
-        return convolve(x, weight, outs=[init], strides=strides, dilations=dilations)
+        result = convolve(x, weight, outs=[init], strides=strides, dilations=dilations)
+        return emit.narrow(result, element)
     if groups == channels == filters and spatial == 2:
         kernel = emit.reshape(weight, [groups, *emit.extents(weight)[2:]])
-        return linalg.depthwise_conv_2d_nchw_chw(
+        result = linalg.depthwise_conv_2d_nchw_chw(
             x, kernel, outs=[init], strides=strides, dilations=dilations
         )
-    return _grouped(x, weight, init, groups, strides, dilations)
+        return emit.narrow(result, element)
+    return emit.narrow(_grouped(x, weight, init, groups, strides, dilations), element)
 
 
 def pad(

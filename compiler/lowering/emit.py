@@ -78,6 +78,11 @@ def highest(element: ir.Type, signed: bool = True) -> float | int:
     return float("inf")
 
 
+def accumulator_of(element: ir.Type) -> ir.Type:
+    """The type that sums of `element` are kept in: f32 for narrower floats, else the type itself."""
+    return ir.F32Type.get() if isinstance(element, (ir.F16Type, ir.BF16Type)) else element
+
+
 def window_count(size: Extent, reach: int, stride: int) -> Extent:
     """How many windows of `reach` elements, `stride` apart, fit into `size`."""
     if isinstance(size, int):
@@ -323,6 +328,21 @@ def broadcast_to(value: ir.Value, sizes: Sequence[Extent]) -> ir.Value:
     """Numpy broadcast of the operand to `sizes` (which it must broadcast to)."""
     mapping = broadcast_map(shape_of(value), len(sizes))
     return parallel([value], [mapping], sizes, element_of(value), lambda x: x)
+
+
+def widen(value: ir.Value) -> ir.Value:
+    """The tensor in its accumulator's type."""
+    wide = accumulator_of(element_of(value))
+    if element_of(value) == wide:
+        return value
+    return pointwise([value], wide, lambda v: arith.ExtFOp(wide, v).result)
+
+
+def narrow(value: ir.Value, element: ir.Type) -> ir.Value:
+    """The tensor of floats in a narrower type, or as it is."""
+    if element_of(value) == element:
+        return value
+    return pointwise([value], element, lambda v: arith.TruncFOp(element, v).result)
 
 
 # --- reshapes --------------------------------------------------------------------------------

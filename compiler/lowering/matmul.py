@@ -10,7 +10,7 @@ from noema.lowering.node import Declined, Node
 
 
 def lower_matmul(node: Node) -> ir.Value:
-    """(…, M, K) × (…, K, N) → (…, M, N); integers and floats accumulate in the result's type.
+    """(…, M, K) × (…, K, N) → (…, M, N); 16-bit floats accumulate in f32, others in their type.
 
     A rank-2 right-hand side without batch dimensions of its own (a weight) makes one 2-D
     contraction of all rows of the left-hand side, which is the form that code generation does best.
@@ -18,9 +18,10 @@ def lower_matmul(node: Node) -> ir.Value:
     lhs, rhs = node.operand(0), node.operand(1)
     transpose_lhs, transpose_rhs = bool(node.int("transpose_lhs")), bool(node.int("transpose_rhs"))
     element = node.result_element()
+    sums = emit.accumulator_of(element)
     if len(emit.shape_of(rhs)) == 2 and len(emit.shape_of(lhs)) > 2 and not transpose_lhs:
-        return _rows_by_weight(lhs, rhs, transpose_rhs, element)
-    return contract(lhs, rhs, transpose_lhs, transpose_rhs, element)
+        return emit.narrow(_rows_by_weight(lhs, rhs, transpose_rhs, sums), element)
+    return emit.narrow(contract(lhs, rhs, transpose_lhs, transpose_rhs, sums), element)
 
 
 def _rows_by_weight(

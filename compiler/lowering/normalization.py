@@ -23,12 +23,12 @@ def lower_softmax(node: Node) -> ir.Value:
     if not node.dtype(0).is_float or node.dtype(0).bits < 16:
         raise Declined(f"softmax of {node.dtype(0)}")
     narrow = emit.element_of(x)
-    x = _widen(x)
+    x = emit.widen(x)
     if not node.int("log"):
         out = emit.empty(emit.extents(x), emit.element_of(x))
         dimension = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), axis)
         soft = linalg.SoftmaxOp([out.type], x, out, dimension).results[0]
-        return _narrow(soft, narrow)
+        return emit.narrow(soft, narrow)
     element = emit.element_of(x)
     lowest = emit.scalar(emit.lowest(element), element)
     top = emit.reduce(x, [axis], lowest, lambda v, m: arith.MaximumFOp(v, m).result, keepdims=True)
@@ -43,7 +43,7 @@ def lower_softmax(node: Node) -> ir.Value:
     result = emit.pointwise(
         [shifted, total], element, lambda v, s: arith.SubFOp(v, math.LogOp(s).result).result
     )
-    return _narrow(result, narrow)
+    return emit.narrow(result, narrow)
 
 
 def lower_norm(node: Node) -> ir.Value:
@@ -53,19 +53,19 @@ def lower_norm(node: Node) -> ir.Value:
     if not node.dtype(0).is_float or node.dtype(0).bits < 16:
         raise Declined(f"normalisation of {node.dtype(0)}")
     narrow = emit.element_of(x)
-    x = _widen(x)
-    scale, bias = (None if v is None else _widen(v) for v in map(node.optional, (1, 2)))
+    x = emit.widen(x)
+    scale, bias = (None if v is None else emit.widen(v) for v in map(node.optional, (1, 2)))
     epsilon = node.float("epsilon")
     if kind is NormKind.BATCH:
-        mean, variance = (_channels(_widen(node.operand(i)), x) for i in (3, 4))
+        mean, variance = (_channels(emit.widen(node.operand(i)), x) for i in (3, 4))
         result = _apply(x, mean, variance, epsilon)
-        return _narrow(_affine(result, _on_channels(scale, x), _on_channels(bias, x)), narrow)
+        return emit.narrow(_affine(result, _on_channels(scale, x), _on_channels(bias, x)), narrow)
     rank = len(emit.shape_of(x))
     if kind in (NormKind.LAYER, NormKind.RMS):
         axes = list(range(node.int("axis"), rank))
         mean = None if kind is NormKind.RMS else _mean(x, axes)
         result = _apply(x, mean, _mean_square(x, mean, axes), epsilon)
-        return _narrow(_affine(result, scale, bias), narrow)
+        return emit.narrow(_affine(result, scale, bias), narrow)
     groups = node.int("groups")
     if kind is NormKind.INSTANCE:
         grouped, axes = x, list(range(2, rank))
@@ -78,21 +78,7 @@ def lower_norm(node: Node) -> ir.Value:
     mean = _mean(grouped, axes)
     result = _apply(grouped, mean, _mean_square(grouped, mean, axes), epsilon)
     result = emit.reshape(result, emit.extents(x))
-    return _narrow(_affine(result, _on_channels(scale, x), _on_channels(bias, x)), narrow)
-
-
-def _widen(value: ir.Value) -> ir.Value:
-    element = emit.element_of(value)
-    if isinstance(element, (ir.F32Type, ir.F64Type)):
-        return value
-    f32 = ir.F32Type.get()
-    return emit.pointwise([value], f32, lambda v: arith.ExtFOp(f32, v).result)
-
-
-def _narrow(value: ir.Value, element: ir.Type) -> ir.Value:
-    if emit.element_of(value) == element:
-        return value
-    return emit.pointwise([value], element, lambda v: arith.TruncFOp(element, v).result)
+    return emit.narrow(_affine(result, _on_channels(scale, x), _on_channels(bias, x)), narrow)
 
 
 def _count(x: ir.Value, axes: Sequence[int]) -> ir.Value:
