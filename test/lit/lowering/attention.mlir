@@ -1,0 +1,45 @@
+// RUN: noema opt %s --lower --split-input-file | FileCheck %s
+
+// Four heads share the keys of two: the queries are regrouped, the keys are not copied.
+// CHECK-LABEL: func.func @main(
+// CHECK: arith.constant 0.353553
+// CHECK: tensor.collapse_shape
+// CHECK-SAME: into tensor<?x2x?x8xf32>
+// CHECK: iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK-SAME: %arg1 :
+// CHECK: arith.mulf
+// CHECK: arith.addf
+// CHECK: arith.cmpi sle
+// CHECK: linalg.softmax dimension(3)
+// CHECK: iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK-SAME: %arg2 :
+// CHECK: arith.mulf
+// CHECK: arith.addf
+func.func @main(%x: tensor<?x4x?x8xf32>, %y: tensor<?x2x?x8xf32>, %z: tensor<?x2x?x8xf32>) -> tensor<?x4x?x8xf32> {
+  %0 = "sem.onnx"(%x, %y, %z) {
+    op_type = "Attention", domain = "", version = 24 : i64, attrs = {is_causal = 1 : i64},
+    operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<?x4x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) -> tensor<?x4x?x8xf32>
+  return %0 : tensor<?x4x?x8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @main(
+// CHECK: tensor.extract %arg1[
+// CHECK: tensor.extract %arg2[
+// CHECK: tensor.expand_shape %arg0
+// CHECK-SAME: into tensor<?x4x5x2x4xf32>
+// CHECK: linalg.generic
+// CHECK: arith.subf
+// CHECK: arith.addf
+// CHECK: -> tensor<?x4x5x2x4xf32>
+func.func @main(%x: tensor<?x4x5x8xf32>, %y: tensor<5x4xf32>, %z: tensor<5x4xf32>, %u: tensor<?x5xi64>) -> tensor<?x4x5x8xf32> {
+  %0 = "sem.onnx"(%x, %y, %z, %u) {
+    op_type = "RotaryEmbedding", domain = "", version = 24 : i64, attrs = {},
+    operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<?x4x5x8xf32>, tensor<5x4xf32>, tensor<5x4xf32>, tensor<?x5xi64>) -> tensor<?x4x5x8xf32>
+  return %0 : tensor<?x4x5x8xf32>
+}
