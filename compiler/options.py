@@ -18,7 +18,8 @@ class Precision(Enum):
 
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
-_CUDA_ARCH = re.compile(r"sm_\d{2,3}")
+CUDA_ARCHS = ("sm_60", "sm_61", "sm_62", "sm_70", "sm_72", "sm_75", "sm_80", "sm_86", "sm_89")
+"""What IREE 3.13 generates code for; the driver compiles it further for newer devices."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,13 @@ class Target:
             return Target("cpu", arch or "host")
         if kind == "vulkan" and not arch:
             return Target("vulkan")
-        if kind == "cuda" and _CUDA_ARCH.fullmatch(arch):
+        if kind == "cuda" and arch in CUDA_ARCHS:
             return Target("cuda", arch)
+        if kind == "cuda":
+            raise InvalidOption(
+                f"no CUDA architecture {arch!r}: there are {', '.join(CUDA_ARCHS)}",
+                remedy="for a newer device use cuda:sm_89, which its driver compiles further",
+            )
         raise InvalidOption(
             f"unknown target {text!r}",
             remedy="use cpu, cpu:x86-64-v2|v3|v4 (written cpu:x86-64-v3), vulkan, or cuda:sm_89",
