@@ -53,7 +53,6 @@ TORCH = frozenset(
         "QLinearConv",
         "QLinearMatMul",
         "QuantizeLinear",
-        "Resize",
         "RMSNormalization",
         "RoiAlign",
         "Softmax",
@@ -107,6 +106,5 @@ GAPS: Mapping[str, str] = {
     "StringNormalizer": _TEXT,
     "StringSplit": _TEXT,
     "TfIdfVectorizer": _RARE,
-    "Upsample": "replaced by Resize since opset 10",
 }
 """Operators that noema doesn't compile, and why."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from noema.lowering.activation import lower_activation
 from noema.lowering.attention import lower_attention, lower_rotary_embedding
+from noema.lowering.cast import lower_bit_cast, lower_cast
 from noema.lowering.conv import lower_conv
 from noema.lowering.elementwise import lower_elementwise
 from noema.lowering.gather import (
@@ -46,6 +47,7 @@ from noema.lowering.reduction import (
     lower_lp_normalization,
     lower_reduce,
 )
+from noema.lowering.resize import lower_resize
 from noema.lowering.scatter import (
     lower_scatter_elements,
     lower_scatter_nd,
@@ -84,6 +86,9 @@ ONNX: Mapping[str, Lowering] = {
     "ArgMin": lower_arg_extreme,
     "Attention": lower_attention,
     "AveragePool": lower_average_pool,
+    "BitCast": lower_bit_cast,
+    "Cast": lower_cast,
+    "CastLike": lower_cast,
     "Compress": lower_compress,
     "Concat": lower_concat,
     "ConstantOfShape": lower_constant_of_shape,
@@ -124,6 +129,7 @@ ONNX: Mapping[str, Lowering] = {
     "ReduceSum": lower_reduce,
     "ReduceSumSquare": lower_reduce,
     "Reshape": lower_reshape,
+    "Resize": lower_resize,
     "ReverseSequence": lower_reverse_sequence,
     "RotaryEmbedding": lower_rotary_embedding,
     "Scatter": lower_scatter_elements,
@@ -142,4 +148,16 @@ ONNX: Mapping[str, Lowering] = {
     "Trilu": lower_trilu,
     "Unique": lower_unique,
     "Unsqueeze": lower_unsqueeze,
+    "Upsample": lower_resize,
 }
+
+CARRIED = frozenset(
+    {
+        "BitCast", "Cast", "CastLike", "Compress", "Concat", "ConstantOfShape", "DepthToSpace",
+        "DequantizeLinear", "Expand", "Flatten", "Gather", "GatherElements", "GatherND",
+        "Identity", "Pad", "QuantizeLinear", "Reshape", "ReverseSequence", "Shape", "Size",
+        "Slice", "SpaceToDepth", "Split", "Squeeze", "TensorScatter", "Tile", "Transpose",
+        "Unsqueeze",
+    }
+)  # fmt: skip
+"""Operators that serve element types which programs hold as bytes: those that move elements."""
