@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 
 import click
@@ -19,6 +21,10 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "cache": ("noema.cli.cache:cache_command", "Look at, check or clear the compile cache."),
     "opt": ("noema.cli.opt:opt_command", "Run passes over a .mlir file."),
 }
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"warning: {message}", err=True)
+
 
 _INTERNAL_ERROR = 70
 _INTERRUPTED = 130
@@ -59,6 +65,9 @@ def noema(verbose: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0, the error class's exit code, or 70 for a bug of ours."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # A terminated command tidies up as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    warnings.showwarning = _show_warning
     try:
         code = noema.main(given, prog_name="noema", standalone_mode=False)
     except click.exceptions.Abort:
