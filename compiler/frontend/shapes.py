@@ -229,6 +229,9 @@ def infer_outputs(
     """
     if schema.name in _AS_FIRST_INPUT and schema.domain == "":
         return {node.output[0]: input_types[node.input[0]]}
+    if _counts_outside_windows(schema, node):
+        schema = onnx.defs.get_schema(schema.name, _POOLS_RIGHT)
+        opsets = {**opsets, "": _POOLS_RIGHT}
     if not schema.has_type_and_shape_inference_function:
         return _infer_through_model(node, input_types, input_values, opsets, ir_version)
     try:
@@ -243,6 +246,17 @@ def infer_outputs(
     # Native code on outside input: its exceptions have many types and no common base.
     except Exception as error:
         raise _refused(error, node) from error
+
+
+_POOLS_RIGHT = 22
+"""First operator set whose inference leaves out windows that start beyond the operand."""
+
+
+def _counts_outside_windows(schema: onnx.defs.OpSchema, node: onnx.NodeProto) -> bool:
+    if schema.domain or schema.name not in ("AveragePool", "LpPool", "MaxPool"):
+        return False
+    ceil = any(a.name == "ceil_mode" and a.i for a in node.attribute)
+    return ceil and schema.since_version < _POOLS_RIGHT
 
 
 def _infer_through_model(

@@ -11,7 +11,7 @@ from noema.frontend.validate import read_opsets
 
 OLDEST_OPSET = 13
 
-_MISCONVERTED = {"Scan": 9}
+_MISCONVERTED = {"Hardmax": 13, "Scan": 9}
 """Operator → first operator set from which the converter gets it right; before, it keeps the node
 although its meaning changed."""
 

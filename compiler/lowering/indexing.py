@@ -105,7 +105,7 @@ def lower_pad(node: Node) -> ir.Value:
     x = node.operand(0)
     sizes = emit.extents(x)
     count = len(sizes)
-    pads = arguments.indices(node, "paddings" if node.version < 2 else "pads", 1)
+    pads = arguments.indices(node, "pads", 1)
     if pads is None:
         raise Declined("no amounts of padding")
     axes = arguments.indices(node, "axes", 3)
@@ -156,7 +156,7 @@ def _fill(node: Node) -> ir.Value | None:
     """The constant around x as a scalar; None if it is known only at run time."""
     element = node.result_element()
     if not node.has(2):
-        return emit.scalar(node.float("value", 0.0) if node.version < 11 else 0, element)
+        return emit.scalar(0, element)
     value = node.constant(2)
     if value is None:
         return None

@@ -53,6 +53,7 @@ def scatter(
     """
     depth = emit.shape_of(positions)[1]
     assert depth is not None
+    updates, positions, into = _agreeing(updates, positions, into, depth)
     attributes: dict[str, ir.Attribute] = {
         "dimension_map": ir.DenseI64ArrayAttr.get(np.arange(depth)),
         "unique_indices": ir.BoolAttr.get(unique),
@@ -67,6 +68,21 @@ def scatter(
         body,
     )
     return op.results[0]
+
+
+def _agreeing(
+    updates: ir.Value, positions: ir.Value, into: ir.Value, depth: int
+) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """The operands of a scatter, with an extent static in all their types or in none."""
+    (count, *rest), target = emit.shape_of(updates), emit.shape_of(into)
+    count = emit.shape_of(positions)[0] if count is None else count
+    rest = [t if r is None else r for r, t in zip(rest, target[depth:], strict=True)]
+    element, index = emit.element_of(into), emit.element_of(positions)
+    return (
+        emit.cast_type(updates, emit.tensor_type([count, *rest], element)),
+        emit.cast_type(positions, emit.tensor_type([count, depth], index)),
+        emit.cast_type(into, emit.tensor_type([*target[:depth], *rest], element)),
+    )
 
 
 def scan(x: ir.Value, axis: int, identity: ir.Value, body: Combine, *, inclusive: bool) -> ir.Value:

@@ -344,15 +344,14 @@ def _norm(
 ) -> tuple[Callable[[Scalar, Scalar], Scalar], Callable[[Scalar], Scalar]]:
     """(element, sum) to sum of |x|^p, and the root of the sum."""
     scalar = ir.Type.parse(work.mlir)
-    # An integer since opset 2.
-    p = float(node.int("p", 2)) if node.version > 1 else node.float("p", 2.0)
+    p = node.int("p", 2)
 
     def term(v: Scalar, total: Scalar) -> Scalar:
         size = math.AbsFOp(convert(v, dtype, work)).result
         if p == 2:
             size = arith.MulFOp(size, size).result
         elif p != 1:
-            size = math.PowFOp(size, emit.scalar(p, scalar)).result
+            size = math.PowFOp(size, emit.scalar(float(p), scalar)).result
         return arith.AddFOp(size, total).result
 
     def root(total: Scalar) -> Scalar:

@@ -98,23 +98,11 @@ def greater(a: ir.Value, b: ir.Value, dtype: DType) -> ir.Value:
 
 
 def lower_hardmax(node: Node) -> ir.Value:
-    """1 at the first largest element along `axis`, 0 elsewhere.
-
-    Before opset 13 the dimensions from `axis` on count as one.
-    """
-    x, dtype, element = node.operand(0), node.dtype(0), node.result_element()
-    sizes = emit.extents(x)
-    old = node.version < 13
-    axis = arguments.axis(node.int("axis", 1 if old else -1), len(sizes))
-    if old:
-        flat = emit.reshape(x, [scalars.product(sizes[:axis]), scalars.product(sizes[axis:])])
-        return emit.reshape(_hardmax(flat, 1, dtype, element), sizes)
-    return _hardmax(x, axis, dtype, element)
-
-
-def _hardmax(x: ir.Value, axis: int, dtype: DType, element: ir.Type) -> ir.Value:
-    index = arg_extreme(x, axis, dtype, largest=True)
+    """1 at the first largest element along `axis`, 0 elsewhere."""
+    x, element = node.operand(0), node.result_element()
     count = arguments.rank(x)
+    axis = arguments.axis(node.int("axis", -1), count)
+    index = arg_extreme(x, axis, node.dtype(0), largest=True)
     every = emit.dims(count)
     zero = ir.AffineExpr.get_constant(0)
     kept = emit.affine_map(count, [zero if i == axis else d for i, d in enumerate(every)])
@@ -136,8 +124,6 @@ def lower_top_k(node: Node) -> Sequence[ir.Value]:
     slot = 0 if node.results[0] is not None else 1
 
     def chosen() -> Extent:
-        if node.version < 10:
-            return node.int("k")
         given = arguments.indices(node, "k", 1)
         if not given:
             raise Declined("no k")

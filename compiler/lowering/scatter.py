@@ -46,23 +46,11 @@ def _flat(value: ir.Value, dimensions: int) -> ir.Value:
 def _scattered(
     node: Node, updates: ir.Value, positions: ir.Value, into: ir.Value, dtype: DType
 ) -> ir.Value:
-    """Scatter of (count, rest…) updates; the op that does it has no bools."""
+    """Scatter of (count, rest…) updates."""
     body = _combine(node, dtype)
     if 0 in emit.shape_of(updates):
         return into
-    if dtype.mlir != "i1":
-        return linalg_ext.scatter(updates, positions, into, body, unique=False)
-    i1, i8 = ir.IntegerType.get_signless(1), ir.IntegerType.get_signless(8)
-    updates, into = (
-        emit.pointwise([v], i8, lambda b: arith.ExtUIOp(i8, b).result) for v in (updates, into)
-    )
-
-    def on_bits(update: ir.Value, old: ir.Value) -> ir.Value:
-        bits = (arith.TruncIOp(i1, v).result for v in (update, old))
-        return arith.ExtUIOp(i8, body(*bits)).result
-
-    result = linalg_ext.scatter(updates, positions, into, on_bits, unique=False)
-    return emit.pointwise([result], i1, lambda b: arith.TruncIOp(i1, b).result)
+    return linalg_ext.scatter(updates, positions, into, body, unique=False)
 
 
 def lower_scatter_elements(node: Node) -> ir.Value:

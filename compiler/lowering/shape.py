@@ -343,43 +343,45 @@ def lower_range(node: Node) -> ir.Value:
     dtype, element = node.result_dtype(), node.result_element()
     if not (dtype.is_integer or (dtype.is_float and dtype.bits >= 16)):
         raise Declined(f"a range of {dtype}")
-    narrow = dtype.is_float and dtype.bits == 16
-    f32 = ir.F32Type.get()
     operands = [node.operand(i) for i in range(3)]
-    if narrow:
-        # As tensors: the host side has no 16-bit floats.
-        operands = [
-            emit.pointwise([v], f32, lambda x: arith.ExtFOp(f32, x).result) for v in operands
-        ]
-    start, limit, delta = (scalars.read(v) for v in operands)
+    i64 = ir.IntegerType.get_signless(64)
+    work = ir.F32Type.get() if dtype.is_float and dtype.bits == 16 else element
+
+    def wide(v: ir.Value) -> ir.Value:
+        return v if v.type == work else arith.ExtFOp(work, v).result
 
     def count() -> Extent:
         if dtype.is_float:
-            steps = arith.DivFOp(arith.SubFOp(limit, start).result, delta).result
-            whole = math.CeilOp(steps).result
-            i64 = ir.IntegerType.get_signless(64)
-            rounded: Extent = scalars.to_index(arith.FPToSIOp(i64, whole).result)
-        else:
-            first, last, step = (scalars.to_index(v) for v in (start, limit, delta))
-            rounded = scalars.ceil_divide(
-                scalars.subtract(scalars.simplify(last), scalars.simplify(first)),
-                scalars.simplify(step),
-            )
-        return scalars.maximum(rounded, 0)
+            # As a tensor: the host side has neither every float type nor every conversion.
+            steps = emit.pointwise(operands, i64, steps_between)
+            return scalars.maximum(scalars.read_index(steps), 0)
+        bounds = operands
+        if element.width < 32:  # which the host side reads without their sign
+            bounds = [
+                emit.pointwise([v], i64, lambda x: arith.ExtSIOp(i64, x).result) for v in operands
+            ]
+        first, last, step = (scalars.read_index(v) for v in bounds)
+        return scalars.maximum(scalars.ceil_divide(scalars.subtract(last, first), step), 0)
+
+    def steps_between(start: ir.Value, limit: ir.Value, delta: ir.Value) -> ir.Value:
+        span = arith.SubFOp(wide(limit), wide(start)).result
+        return arith.FPToSIOp(
+            i64, math.CeilOp(arith.DivFOp(span, wide(delta)).result).result
+        ).result
 
     size = scalars.refine(node.result_shape(), 0, count)
 
-    def value() -> ir.Value:
-        at = linalg.IndexOp(0).result
-        number = arith.IndexCastOp(ir.IntegerType.get_signless(64), at).result
+    def value(start: ir.Value, delta: ir.Value) -> ir.Value:
+        number = arith.IndexCastOp(i64, linalg.IndexOp(0).result).result
         if not dtype.is_float:
             number = _truncated(number, element)
             return arith.AddIOp(start, arith.MulIOp(number, delta).result).result
-        wide = arith.SIToFPOp(start.type, number).result
-        made = arith.AddFOp(start, arith.MulFOp(wide, delta).result).result
-        return arith.TruncFOp(element, made).result if narrow else made
+        whole = arith.SIToFPOp(work, number).result
+        made = arith.AddFOp(wide(start), arith.MulFOp(whole, wide(delta)).result).result
+        return made if work == element else arith.TruncFOp(element, made).result
 
-    return emit.parallel([], [], [size], element, value)
+    scalar = emit.affine_map(1, [])
+    return emit.parallel([operands[0], operands[2]], [scalar, scalar], [size], element, value)
 
 
 def _truncated(number: ir.Value, element: ir.Type) -> ir.Value:
