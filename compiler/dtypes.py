@@ -33,8 +33,16 @@ class DType:
 
     @property
     def signless(self) -> str:
-        """Spelling below the lowering, where integers carry no sign."""
-        return self.mlir.removeprefix("u")
+        """Spelling below the lowering: integers carry no sign, carried types are bytes."""
+        return "i8" if self.is_carried else self.mlir.removeprefix("u")
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether programs hold it as `i8`, one element per byte, in the byte's low bits.
+
+        No target of ours computes in it: integers below 8 bits, floats of 8 bits and less.
+        """
+        return self.bits < 8 or (self.is_float and self.bits == 8)
 
     @property
     def is_float(self) -> bool:

@@ -55,11 +55,6 @@ _ELEMENT_TYPES: dict[str, int] = {
     "bfloat16": int(_TYPE.BFLOAT_16),
     "complex64": int(_TYPE.COMPLEX_64),
     "complex128": int(_TYPE.COMPLEX_128),
-    "float8_e4m3fn": int(_TYPE.FLOAT_8_E4M3_FN),
-    "float8_e4m3fnuz": int(_TYPE.FLOAT_8_E4M3_FNUZ),
-    "float8_e5m2": int(_TYPE.FLOAT_8_E5M2),
-    "float8_e5m2fnuz": int(_TYPE.FLOAT_8_E5M2_FNUZ),
-    "float8_e8m0fnu": int(_TYPE.FLOAT_8_E8M0_FNU),
 }
 _INTEGERS: dict[int, int] = {
     8: int(_TYPE.INT_8),
@@ -71,7 +66,7 @@ _INTEGERS: dict[int, int] = {
 
 def element_type(dtype: DType) -> int:
     """IREE's element type of a tensor that crosses a program's boundary (signless integers)."""
-    if dtype.bits < 8:
+    if dtype.is_carried:
         return _INTEGERS[8]
     named = _ELEMENT_TYPES.get(dtype.name)
     return named if named is not None else _INTEGERS[dtype.bits]

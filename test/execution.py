@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from noema import dtypes
 from noema.dialects.opset import EXPANDED
 from noema.frontend.onnx import from_proto
 from noema.options import CompileOptions
@@ -61,4 +62,6 @@ def run_model(model: onnx.ModelProto, feeds: Arrays) -> list[NDArray[np.generic]
 
 
 def _signless(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    return np.dtype(f"i{dtype.itemsize}") if dtype.kind == "u" else dtype
+    known = dtypes.from_numpy(dtype)
+    carried = known is not None and known.is_carried
+    return np.dtype(f"i{dtype.itemsize}") if dtype.kind == "u" or carried else dtype

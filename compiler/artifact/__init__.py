@@ -10,8 +10,8 @@ The compiled module's side of the contract (its *calling convention*):
 * The function called `Manifest.function` takes the signature's inputs and returns its outputs, in
   order, as tensors (IREE buffer views, dense, row-major).
 * Integers are signless (`uint8` is `i8`), floats and complex are themselves, `bool` is `i1`, which
-  IREE passes as one byte, of which it reads the lowest bit. Element types narrower than 8 bits
-  (`int4`, `uint4`, `float4_e2m1fn`, …) cross as `i8`, one element per byte, as numpy holds them.
+  IREE passes as one byte, of which it reads the lowest bit. Integers narrower than 8 bits and
+  floats of 8 bits and less cross as `i8`, one element per byte, as numpy holds them.
 * Weights are `#flow.parameter.named<"model"::"NAME">`, NAME verbatim from the parameter store.
 
 Importing this package loads numpy but neither IREE nor any compile stage.

@@ -104,13 +104,8 @@ def constant(array: NDArray[np.generic]) -> ir.Value:
     if array.size == 0:
         value = ir.Attribute.parse(f"dense<> : {type_}")
     else:
-        unsigned = {"ui4": np.uint8, "ui2": np.uint8}.get(dtype.mlir)
-        if dtype.is_unsigned and unsigned is None:
+        if dtype.is_carried or dtype.is_unsigned:
             array = array.view(f"i{dtype.numpy.itemsize}")
-        elif unsigned is not None:
-            shift = 1 << (dtype.bits - 1)
-            wide = (array.astype(np.int8) + shift) % (2 * shift) - shift
-            array = wide.astype(dtypes.from_name(dtype.name.removeprefix("u")).numpy)
         value = ir.DenseElementsAttr.get(
             np.ascontiguousarray(array).reshape(array.shape), type=type_
         )

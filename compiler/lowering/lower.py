@@ -23,6 +23,7 @@ from noema.dialects.attrs import SYMBOLS
 from noema.dialects.elements import dtype_of, to_array
 from noema.dialects.opset import GAPS, TORCH
 from noema.dialects.provenance import node_names
+from noema.dtypes import DType
 from noema.errors import Gap, InternalError, UnsupportedModel
 from noema.lowering import emit
 from noema.lowering.longtail import lower_torch_ops, lower_with_torch, opset_attributes
@@ -226,6 +227,19 @@ def _routes(node: Node) -> list[Lowering]:
 
 def _gap(node: Node) -> ir.Value:
     raise Declined(GAPS.get(node.kind, "no lowering of this form"))
+
+
+def _carried(node: Node) -> DType | None:
+    """An element type of the node's that programs hold as bytes; None if there is none."""
+    values = [v for v in (*node.inputs, *node.results) if v is not None]
+    return next((d for d in (dtype_of(v.type) for v in values) if d.is_carried), None)
+
+
+def _arithmetic_in(dtype: DType) -> Lowering:
+    def decline(node: Node) -> ir.Value:
+        raise Declined(f"{node.kind} of {dtype}")
+
+    return decline
 
 
 def _foreign(node: Node) -> ir.Value:

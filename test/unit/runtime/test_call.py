@@ -118,7 +118,7 @@ func.func @main(%x: {t}) -> ({t}, {t}, {t}, {t}) {{
 
 
 def _crossing(dtype: DType) -> str:
-    return "i8" if dtype.bits < 8 else dtype.signless
+    return dtype.signless
 
 
 @pytest.mark.parametrize(
