@@ -29,9 +29,7 @@ def lower_elementwise(node: Node) -> ir.Value:
     dtype = node.dtype(1 if kind is Kind.WHERE else 0)
     result = node.result_dtype()
     if kind is Kind.CAST:
-        return emit.pointwise(
-            operands, node.result_element(), lambda x: convert(x, dtype, result)
-        )
+        return emit.pointwise(operands, node.result_element(), lambda x: convert(x, dtype, result))
     if dtype.mlir.startswith("complex") and kind is not Kind.WHERE:
         raise Declined("complex arithmetic")
     if kind is Kind.POW:
@@ -39,9 +37,7 @@ def lower_elementwise(node: Node) -> ir.Value:
         return emit.pointwise(
             operands, node.result_element(), lambda x, y: power(x, y, dtype, exponent)
         )
-    return emit.pointwise(
-        operands, node.result_element(), lambda *xs: apply(kind, dtype, *xs)
-    )
+    return emit.pointwise(operands, node.result_element(), lambda *xs: apply(kind, dtype, *xs))
 
 
 def apply(kind: Kind, dtype: DType, *operands: Scalar) -> Scalar:
@@ -124,16 +120,14 @@ def _remainder_signed(a: Scalar, b: Scalar) -> Scalar:
 
 def _modulo_signed(a: Scalar, b: Scalar) -> Scalar:
     remainder, zero = _remainder_signed(a, b), _constant(a, 0)
-    differs = arith.CmpIOp(
-        arith.CmpIPredicate.slt, arith.XOrIOp(remainder, b).result, zero
-    ).result
+    differs = arith.CmpIOp(arith.CmpIPredicate.slt, arith.XOrIOp(remainder, b).result, zero).result
     nonzero = arith.CmpIOp(arith.CmpIPredicate.ne, remainder, zero).result
     fix = arith.AndIOp(differs, nonzero).result
     return _select(fix, arith.AddIOp(remainder, b).result, remainder)
 
 
 def _modulo_float(a: Scalar, b: Scalar) -> Scalar:
-    remainder, zero = arith.RemFOp(a, b).result, _constant(a, 0)
+    remainder, zero = _fmod(a, b), _constant(a, 0)
     below = arith.CmpFPredicate.OLT
     differs = arith.XOrIOp(
         arith.CmpFOp(below, remainder, zero).result, arith.CmpFOp(below, b, zero).result
@@ -143,15 +137,75 @@ def _modulo_float(a: Scalar, b: Scalar) -> Scalar:
     return _select(fix, arith.AddFOp(remainder, b).result, remainder)
 
 
-def _shift(left: bool) -> Function:
-    def function(a: Scalar, b: Scalar) -> Scalar:
-        width = _constant(b, a.type.width)
-        inside = arith.CmpIOp(arith.CmpIPredicate.ult, b, width).result
-        amount = _select(inside, b, _constant(b, 0))
-        shifted = (arith.ShLIOp(a, amount) if left else arith.ShRUIOp(a, amount)).result
-        return _select(inside, shifted, _constant(a, 0))
+def _shift_amount(a: Scalar, b: Scalar) -> tuple[Scalar, Scalar]:
+    """Whether the shift is below the width, and an amount that always is; negative ones aren't."""
+    inside = arith.CmpIOp(
+        arith.CmpIPredicate.ult, b, _constant(b, ir.IntegerType(a.type).width)
+    ).result
+    return inside, _select(inside, b, _constant(b, 0))
 
-    return function
+
+def _shift_left(a: Scalar, b: Scalar) -> Scalar:
+    inside, amount = _shift_amount(a, b)
+    return _select(inside, arith.ShLIOp(a, amount).result, _constant(a, 0))
+
+
+def _shift_right_unsigned(a: Scalar, b: Scalar) -> Scalar:
+    inside, amount = _shift_amount(a, b)
+    return _select(inside, arith.ShRUIOp(a, amount).result, _constant(a, 0))
+
+
+def _shift_right_signed(a: Scalar, b: Scalar) -> Scalar:
+    inside, amount = _shift_amount(a, b)
+    sign = arith.ShRSIOp(a, _constant(a, ir.IntegerType(a.type).width - 1)).result
+    return _select(inside, arith.ShRSIOp(a, amount).result, sign)
+
+
+def _fmod(a: Scalar, b: Scalar) -> Scalar:
+    """Remainder with the sign of the dividend.
+
+    The code generator has no `fmod` of f64 to link with. There it is a - trunc(a / b) b, the
+    product fused, and put right by one divisor where the quotient was rounded across an integer:
+    exact while |a / b| < 2^53.
+    """
+    if not isinstance(a.type, ir.F64Type):
+        return arith.RemFOp(a, b).result
+    size, zero = math.AbsFOp(b).result, _constant(a, 0)
+    quotient = math.TruncOp(arith.DivFOp(math.AbsFOp(a).result, size).result).result
+    rest = math.FmaOp(arith.NegFOp(quotient).result, size, math.AbsFOp(a).result).result
+    below = arith.CmpFOp(arith.CmpFPredicate.OLT, rest, zero).result
+    rest = _select(below, arith.AddFOp(rest, size).result, rest)
+    above = arith.CmpFOp(arith.CmpFPredicate.OGE, rest, size).result
+    rest = _select(above, arith.SubFOp(rest, size).result, rest)
+    unbounded = arith.CmpFOp(arith.CmpFPredicate.OEQ, size, _constant(a, float("inf"))).result
+    finite = arith.CmpFOp(
+        arith.CmpFPredicate.ONE, math.AbsFOp(a).result, _constant(a, float("inf"))
+    ).result
+    whole = _select(arith.AndIOp(unbounded, finite).result, math.AbsFOp(a).result, rest)
+    return math.CopySignOp(whole, a).result
+
+
+def _integer_power(x: Scalar, y: Scalar, signed: bool) -> Scalar:
+    """x ** y, wrapping; by squaring over the exponent's bits below the width.
+
+    A larger exponent, or a negative one, leaves 0, except of 1 and -1.
+    """
+    width = ir.IntegerType(x.type).width
+    one, zero = _constant(x, 1), _constant(x, 0)
+    result, square = one, x
+    for bit in range((width - 1).bit_length()):
+        mask = _constant(y, 1 << bit)
+        taken = arith.CmpIOp(arith.CmpIPredicate.ne, arith.AndIOp(y, mask).result, zero).result
+        result = _select(taken, arith.MulIOp(result, square).result, result)
+        square = arith.MulIOp(square, square).result
+    inside = arith.CmpIOp(arith.CmpIPredicate.ult, y, _constant(y, width)).result
+    is_one = arith.CmpIOp(arith.CmpIPredicate.eq, x, one).result
+    beyond = _select(is_one, one, zero)
+    if signed:
+        odd = arith.CmpIOp(arith.CmpIPredicate.ne, arith.AndIOp(y, one).result, zero).result
+        is_minus_one = arith.CmpIOp(arith.CmpIPredicate.eq, x, _constant(x, -1)).result
+        beyond = _select(is_minus_one, _select(odd, _constant(x, -1), one), beyond)
+    return _select(inside, result, beyond)
 
 
 def _xor_constant(value: int) -> Function:
@@ -203,9 +257,7 @@ def _asinh(x: Scalar) -> Scalar:
 
 
 def _acosh(x: Scalar) -> Scalar:
-    root = math.SqrtOp(
-        arith.SubFOp(arith.MulFOp(x, x).result, _constant(x, 1)).result
-    ).result
+    root = math.SqrtOp(arith.SubFOp(arith.MulFOp(x, x).result, _constant(x, 1)).result).result
     return math.LogOp(arith.AddFOp(x, root).result).result
 
 
@@ -246,7 +298,7 @@ _FLOAT: Mapping[Kind, Function] = {
     Kind.ADD: lambda a, b: arith.AddFOp(a, b).result,
     Kind.DIV: lambda a, b: arith.DivFOp(a, b).result,
     Kind.EQUAL: _float_compare(arith.CmpFPredicate.OEQ),
-    Kind.FMOD: lambda a, b: arith.RemFOp(a, b).result,
+    Kind.FMOD: _fmod,
     Kind.GREATER: _float_compare(arith.CmpFPredicate.OGT),
     Kind.GREATER_OR_EQUAL: _float_compare(arith.CmpFPredicate.OGE),
     Kind.LESS: _float_compare(arith.CmpFPredicate.OLT),
@@ -270,14 +322,14 @@ _INTEGER: Mapping[Kind, Function] = {
     Kind.EQUAL: _int_compare(arith.CmpIPredicate.eq),
     Kind.MUL: lambda a, b: arith.MulIOp(a, b).result,
     Kind.NEG: lambda x: arith.SubIOp(_constant(x, 0), x).result,
-    Kind.SHIFT_LEFT: _shift(True),
-    Kind.SHIFT_RIGHT: _shift(False),
+    Kind.SHIFT_LEFT: _shift_left,
     Kind.SUB: lambda a, b: arith.SubIOp(a, b).result,
     Kind.WHERE: _select,
 }
 
 _SIGNED: Mapping[Kind, Function] = {
     **_INTEGER,
+    Kind.SHIFT_RIGHT: _shift_right_signed,
     Kind.ABS: lambda x: math.AbsIOp(x).result,
     Kind.SIGN: _sign_int,
     Kind.DIV: _divide_signed,
@@ -295,6 +347,7 @@ _SIGNED: Mapping[Kind, Function] = {
 
 _UNSIGNED: Mapping[Kind, Function] = {
     **_INTEGER,
+    Kind.SHIFT_RIGHT: _shift_right_unsigned,
     Kind.ABS: lambda x: x,
     Kind.SIGN: _sign_unsigned,
     Kind.DIV: lambda a, b: arith.DivUIOp(a, _nonzero_divisor(b)).result,
@@ -328,9 +381,9 @@ _IN_F32 = frozenset(_FLOAT) - {
 
 
 def power(x: Scalar, y: Scalar, base: DType, exponent: DType) -> Scalar:
-    """x ** y in the base's type; the exponent may have another one (ONNX Pow)."""
+    """Raises x to the power y in the base's type; the exponent may have another one (ONNX Pow)."""
     if base.is_float:
-        if exponent.is_float and exponent.bits > base.bits or base.bits < 32:
+        if (exponent.is_float and exponent.bits > base.bits) or base.bits < 32:
             wide = exponent if exponent.is_float and exponent.bits > base.bits else None
             element = ir.Type.parse(wide.mlir) if wide and wide.bits >= 32 else ir.F32Type.get()
             a, b = _to_float(x, base, element), _to_float(y, exponent, element)
@@ -339,7 +392,7 @@ def power(x: Scalar, y: Scalar, base: DType, exponent: DType) -> Scalar:
     if base.is_integer and exponent.is_integer and exponent.bits <= base.bits:
         if y.type != x.type:
             y = (arith.ExtUIOp if exponent.is_unsigned else arith.ExtSIOp)(x.type, y).result
-        return math.IPowIOp(x, y).result
+        return _integer_power(x, y, signed=not base.is_unsigned)
     if base.is_integer:
         f64 = ir.F64Type.get()
         result = math.PowFOp(_to_float(x, base, f64), _to_float(y, exponent, f64)).result
