@@ -186,26 +186,28 @@ def _fmod(a: Scalar, b: Scalar) -> Scalar:
 
 
 def _integer_power(x: Scalar, y: Scalar, signed: bool) -> Scalar:
-    """x ** y, wrapping; by squaring over the exponent's bits below the width.
+    """x ** y, wrapping, by squaring over the exponent's bits.
 
-    A larger exponent, or a negative one, leaves 0, except of 1 and -1.
+    A negative exponent leaves 0, except of 1 and -1: the quotient 1 / x^-y, truncated.
     """
     width = ir.IntegerType(x.type).width
     one, zero = _constant(x, 1), _constant(x, 0)
     result, square = one, x
-    for bit in range((width - 1).bit_length()):
-        mask = _constant(y, 1 << bit)
-        taken = arith.CmpIOp(arith.CmpIPredicate.ne, arith.AndIOp(y, mask).result, zero).result
-        result = _select(taken, arith.MulIOp(result, square).result, result)
+    for bit in range(width - signed):
+        taken = arith.AndIOp(arith.ShRUIOp(y, _constant(y, bit)).result, one).result
+        odd = arith.CmpIOp(arith.CmpIPredicate.ne, taken, zero).result
+        result = _select(odd, arith.MulIOp(result, square).result, result)
         square = arith.MulIOp(square, square).result
-    inside = arith.CmpIOp(arith.CmpIPredicate.ult, y, _constant(y, width)).result
-    is_one = arith.CmpIOp(arith.CmpIPredicate.eq, x, one).result
-    beyond = _select(is_one, one, zero)
-    if signed:
-        odd = arith.CmpIOp(arith.CmpIPredicate.ne, arith.AndIOp(y, one).result, zero).result
-        is_minus_one = arith.CmpIOp(arith.CmpIPredicate.eq, x, _constant(x, -1)).result
-        beyond = _select(is_minus_one, _select(odd, _constant(x, -1), one), beyond)
-    return _select(inside, result, beyond)
+    if not signed:
+        return result
+    # The bits below the sign keep the exponent's parity, which is all that 1 and -1 depend on.
+    negative = arith.CmpIOp(arith.CmpIPredicate.slt, y, zero).result
+    return _select(negative, _select(_is_unit(x), result, zero), result)
+
+
+def _is_unit(x: Scalar) -> Scalar:
+    one = arith.CmpIOp(arith.CmpIPredicate.eq, x, _constant(x, 1)).result
+    return arith.OrIOp(one, arith.CmpIOp(arith.CmpIPredicate.eq, x, _constant(x, -1)).result).result
 
 
 def _xor_constant(value: int) -> Function:
