@@ -16,13 +16,19 @@ from noema.lowering.node import Declined, Node
 from noema.lowering.reduction import Reduced, extreme, extreme_identity
 from noema.lowering.scalars import Extent
 
-ITERATED_ABOVE = 2048
-"""Extent from which comparing all pairs of elements costs more than looking for one after another.
+MAX_ITERATIONS = 512
+"""As many elements are looked for one after another, at most."""
 
-The former is n² vectorised comparisons in two dispatches, the latter 2 k n in 2 k of them.
-"""
+DISPATCH_ELEMENTS = 5000
+"""Elements that are compared in the time that a dispatch takes, roughly."""
 
-MAX_ITERATIONS = 128
+
+def is_iterated(k: int, extent: int) -> bool:
+    """Whether k searches cost less than comparing all pairs of `extent` elements.
+
+    Those are two dispatches each over all elements, this is one for extent² comparisons.
+    """
+    return k <= MAX_ITERATIONS and 2 * k * (DISPATCH_ELEMENTS + extent) < extent * extent
 
 
 def lower_arg_extreme(node: Node) -> ir.Value:
@@ -136,10 +142,10 @@ def lower_top_k(node: Node) -> Sequence[ir.Value]:
     back = [order.index(i) for i in range(count)]
     rows = emit.transpose(x, order)
     extent = emit.shape_of(rows)[-1]
-    if extent is None or extent <= ITERATED_ABOVE or not isinstance(k, int) or k > MAX_ITERATIONS:
-        indices = _by_rank(rows, k, dtype, largest)
-    else:
+    if extent is not None and isinstance(k, int) and is_iterated(k, extent):
         indices = _one_by_one(rows, k, dtype, largest)
+    else:
+        indices = _by_rank(rows, k, dtype, largest)
 
     def pick(index: ir.Value) -> ir.Value:
         at: list[Extent] = [linalg.IndexOp(i).result for i in range(count)]

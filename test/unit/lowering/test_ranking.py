@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from node_batch import NodeBatch
-from noema.lowering import ranking
+from noema.lowering.ranking import is_iterated
 
 BOTH = pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 DTYPES = pytest.mark.parametrize(
@@ -96,10 +96,11 @@ def test_top_k(dtype: type, dynamic: bool) -> None:
 
 @pytest.mark.parametrize("largest", [0, 1])
 def test_top_k_of_many(largest: int) -> None:
-    """From some extent on the elements are found one after another; the result is the same."""
+    """Few of many are found one after another; the result is the same."""
     rng = np.random.default_rng(4)
     batch = NodeBatch()
-    n = ranking.ITERATED_ABOVE + 7
+    n = 301
+    assert is_iterated(5, n)
     for values in (rng.standard_normal((2, n)), rng.integers(0, 3, (2, n))):
         x = batch.input(values.astype(np.float32))
         expected = top_k(batch.value(x), 5, -1, largest)
