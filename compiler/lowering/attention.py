@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith, linalg, math
+from torch_mlir.dialects import arith, linalg
 
 from noema import dtypes
+from noema.dialects.attrs import ActivationKind
 from noema.dtypes import DType
-from noema.lowering import emit, slicing
+from noema.lowering import activation, emit, slicing
 from noema.lowering.emit import Extent
 from noema.lowering.matmul import contract
 from noema.lowering.node import Declined, Node
@@ -142,7 +143,8 @@ def _softcap(scores: ir.Value, cap: float) -> ir.Value:
 
     def body(s: ir.Value) -> ir.Value:
         c = emit.scalar(cap, element)
-        return arith.MulFOp(math.TanhOp(arith.DivFOp(s, c).result).result, c).result
+        bounded = activation.apply(ActivationKind.TANH, arith.DivFOp(s, c).result)
+        return arith.MulFOp(bounded, c).result
 
     return emit.pointwise([scores], element, body)
 
