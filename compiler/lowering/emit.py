@@ -79,7 +79,7 @@ def highest(element: ir.Type, signed: bool = True) -> float | int:
 
 
 def accumulator_of(element: ir.Type) -> ir.Type:
-    """The type that sums of `element` are kept in: f32 for narrower floats, else the type itself."""
+    """The type that sums of `element` are kept in: f32 for 16-bit floats, else the type itself."""
     return ir.F32Type.get() if isinstance(element, (ir.F16Type, ir.BF16Type)) else element
 
 
