@@ -13,39 +13,67 @@ _NAMED = {1: "conv_1d_ncw_fcw", 2: "conv_2d_nchw_fchw", 3: "conv_3d_ncdhw_fcdhw"
 
 
 def lower_conv(node: Node) -> ir.Value:
-    """Convolves x (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), padded with zeros.
-
-    16-bit floats accumulate in f32. One group and depthwise use linalg's named operations, which code generation knows; other
-    groupings are a generic contraction over (N, G, F/G, spatial…).
-    """
+    """X (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), padded with zeros."""
     x, weight, bias = node.operand(0), node.operand(1), node.optional(2)
-    element = node.result_element()
-    if not isinstance(element, (ir.F32Type, ir.F64Type, ir.F16Type, ir.BF16Type)):
-        raise Declined(f"convolution in {element}")
     spatial = len(emit.shape_of(x)) - 2
     strides, dilations, pads = (list(node.ints(n) or []) for n in ("strides", "dilations", "pads"))
-    groups = node.int("groups")
+    element = node.result_element()
+    check_element(element)
     x = pad(x, [0, 0, *pads[:spatial]], [0, 0, *pads[spatial:]], emit.scalar(0, element))
-    filters = emit.extent(weight, 0)
-    sizes = [emit.extent(x, 0), filters, *_output_sizes(node, x, weight, strides, dilations)]
-    init = _initial(None if bias is None else emit.widen(bias), sizes, emit.accumulator_of(element))
-    channels = emit.shape_of(x)[1]
+    return convolve(x, weight, bias, node.int("groups"), strides, dilations)
+
+
+def check_element(element: ir.Type) -> None:
+    """Declines a convolution in other types than floats of 16 bits or more."""
+    if not isinstance(element, (ir.F32Type, ir.F64Type, ir.F16Type, ir.BF16Type)):
+        raise Declined(f"convolution in {element}")
+
+
+def convolve(
+    x: ir.Value,
+    weight: ir.Value,
+    bias: ir.Value | None,
+    groups: int,
+    strides: list[int],
+    dilations: list[int],
+) -> ir.Value:
+    """X (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), where windows lie inside of x.
+
+    16-bit floats accumulate in f32. One group and depthwise use linalg's named operations, which
+    code generation knows; other groupings are a generic contraction over (N, G, F/G, spatial…).
+    """
+    element = emit.element_of(x)
+    wide = emit.accumulator_of(element)
+    if bias is not None:
+        bias = emit.widen(bias)
+    return emit.narrow(accumulate(x, weight, bias, groups, strides, dilations, wide), element)
+
+
+def accumulate(
+    x: ir.Value,
+    weight: ir.Value,
+    bias: ir.Value | None,
+    groups: int,
+    strides: list[int],
+    dilations: list[int],
+    element: ir.Type,
+) -> ir.Value:
+    """The sums of `convolve` in `element`, the bias's type; narrow integers count as signed."""
+    spatial, filters = len(strides), emit.extent(weight, 0)
+    sizes = [emit.extent(x, 0), filters, *_output_sizes(x, weight, strides, dilations)]
+    init = _initial(bias, sizes, element)
     if groups == 1 and spatial in _NAMED:
-        convolve = getattr(linalg, _NAMED[spatial])
-        result = convolve(x, weight, outs=[init], strides=strides, dilations=dilations)
-        return emit.narrow(result, element)
-    if groups == channels == filters and spatial == 2:
+        named = getattr(linalg, _NAMED[spatial])
+        return named(x, weight, outs=[init], strides=strides, dilations=dilations)
+    if groups == emit.shape_of(x)[1] == filters and spatial == 2:
         kernel = emit.reshape(weight, [groups, *emit.extents(weight)[2:]])
-        result = linalg.depthwise_conv_2d_nchw_chw(
+        return linalg.depthwise_conv_2d_nchw_chw(
             x, kernel, outs=[init], strides=strides, dilations=dilations
         )
-        return emit.narrow(result, element)
-    return emit.narrow(_grouped(x, weight, init, groups, strides, dilations), element)
+    return _grouped(x, weight, init, groups, strides, dilations)
 
 
-def pad(
-    value: ir.Value, low: list[int], high: list[int], fill: ir.Value
-) -> ir.Value:
+def pad(value: ir.Value, low: list[int], high: list[int], fill: ir.Value) -> ir.Value:
     """The tensor with `fill` around it; amounts are per dimension and not negative."""
     if not any(low) and not any(high):
         return value
@@ -61,7 +89,7 @@ def pad(
 
 
 def _output_sizes(
-    node: Node, x: ir.Value, weight: ir.Value, strides: list[int], dilations: list[int]
+    x: ir.Value, weight: ir.Value, strides: list[int], dilations: list[int]
 ) -> list[emit.Extent]:
     sizes: list[emit.Extent] = []
     for i, (stride, dilation) in enumerate(zip(strides, dilations, strict=True)):
@@ -105,9 +133,7 @@ def _grouped(
         loops[3 + spatial],
         loops[4 + spatial :],
     )
-    at = [
-        o * s + k * d for o, k, s, d in zip(out, kernel, strides, dilations, strict=True)
-    ]
+    at = [o * s + k * d for o, k, s, d in zip(out, kernel, strides, dilations, strict=True)]
     count = len(loops)
     result = emit.generic(
         [x, weight],

@@ -6,7 +6,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, tensor
 
 from noema.lowering import emit
-from noema.lowering.node import Declined, Node
+from noema.lowering.node import Node
 
 
 def lower_matmul(node: Node) -> ir.Value:
@@ -78,12 +78,11 @@ def contract(
 
 
 def multiply_add(element: ir.Type) -> emit.Body:
-    """Body a·b + acc in `element`; narrower float operands are widened first."""
+    """Body a·b + acc in `element`; narrower operands are widened first, integers as signed ones."""
 
     def body(a: ir.Value, b: ir.Value, acc: ir.Value) -> ir.Value:
         if isinstance(element, ir.IntegerType):
-            if a.type != element or b.type != element:
-                raise Declined("integer product that widens its operands")
+            a, b = (v if v.type == element else arith.ExtSIOp(element, v).result for v in (a, b))
             return arith.AddIOp(acc, arith.MulIOp(a, b).result).result
         a, b = (v if v.type == element else arith.ExtFOp(element, v).result for v in (a, b))
         return arith.AddFOp(acc, arith.MulFOp(a, b).result).result

@@ -131,16 +131,24 @@ def concatenate(values: Sequence[ir.Value], axis: int) -> ir.Value:
 
 def pad_end(value: ir.Value, axis: int, count: Extent, fill: ir.Value) -> ir.Value:
     """`count` more indices at the end of one dimension, all `fill`."""
-    if isinstance(count, int) and count == 0:
+    none: list[Extent] = [0] * len(emit.shape_of(value))
+    return pad(value, none, [count if i == axis else 0 for i in range(len(none))], fill)
+
+
+def pad(value: ir.Value, low: Sequence[Extent], high: Sequence[Extent], fill: ir.Value) -> ir.Value:
+    """The tensor with `fill` around it; amounts are per dimension and not negative."""
+    if all(isinstance(p, int) and p == 0 for p in (*low, *high)):
         return value
-    sizes = emit.extents(value)
-    sizes[axis] = add(sizes[axis], count)
-    static = [0] * len(sizes)
-    high = [*static]
-    high[axis] = count if isinstance(count, int) else ir.ShapedType.get_dynamic_size()
-    dynamic = [] if isinstance(count, int) else [count]
+    sizes = [
+        add(add(size, a), b) for size, a, b in zip(emit.extents(value), low, high, strict=True)
+    ]
     op = tensor.PadOp(
-        emit.tensor_type(sizes, emit.element_of(value)), value, [], dynamic, static, high
+        emit.tensor_type(sizes, emit.element_of(value)),
+        value,
+        [p for p in low if not isinstance(p, int)],
+        [p for p in high if not isinstance(p, int)],
+        _static(low),
+        _static(high),
     )
     index = ir.IndexType.get()
     block = op.regions[0].blocks.append(

@@ -12,6 +12,7 @@ from noema.lowering.activation import lower_activation
 from noema.lowering.attention import lower_attention, lower_rotary_embedding
 from noema.lowering.cast import lower_bit_cast, lower_cast
 from noema.lowering.conv import lower_conv
+from noema.lowering.conv_transpose import lower_col2im, lower_conv_transpose
 from noema.lowering.elementwise import lower_elementwise
 from noema.lowering.gather import (
     lower_gather,
@@ -39,6 +40,14 @@ from noema.lowering.pooling import (
     lower_lrn,
     lower_max_pool,
     lower_max_unpool,
+)
+from noema.lowering.quantization import (
+    lower_conv_integer,
+    lower_dequantize_linear,
+    lower_mat_mul_integer,
+    lower_q_linear_conv,
+    lower_q_linear_mat_mul,
+    lower_quantize_linear,
 )
 from noema.lowering.ranking import lower_arg_extreme, lower_hardmax, lower_top_k
 from noema.lowering.recurrent import lower_gru, lower_lstm, lower_rnn
@@ -89,12 +98,16 @@ ONNX: Mapping[str, Lowering] = {
     "BitCast": lower_bit_cast,
     "Cast": lower_cast,
     "CastLike": lower_cast,
+    "Col2Im": lower_col2im,
     "Compress": lower_compress,
     "Concat": lower_concat,
     "ConstantOfShape": lower_constant_of_shape,
+    "ConvInteger": lower_conv_integer,
+    "ConvTranspose": lower_conv_transpose,
     "CumProd": lower_cumulative,
     "CumSum": lower_cumulative,
     "DepthToSpace": lower_depth_to_space,
+    "DequantizeLinear": lower_dequantize_linear,
     "Expand": lower_expand,
     "EyeLike": lower_eye_like,
     "Flatten": lower_flatten,
@@ -111,11 +124,15 @@ ONNX: Mapping[str, Lowering] = {
     "LSTM": lower_lstm,
     "LpNormalization": lower_lp_normalization,
     "LpPool": lower_lp_pool,
+    "MatMulInteger": lower_mat_mul_integer,
     "MaxPool": lower_max_pool,
     "MaxUnpool": lower_max_unpool,
     "NonZero": lower_non_zero,
     "OneHot": lower_one_hot,
     "Pad": lower_pad,
+    "QLinearConv": lower_q_linear_conv,
+    "QLinearMatMul": lower_q_linear_mat_mul,
+    "QuantizeLinear": lower_quantize_linear,
     "RNN": lower_rnn,
     "Range": lower_range,
     "ReduceL1": lower_reduce,
@@ -161,3 +178,14 @@ CARRIED = frozenset(
     }
 )  # fmt: skip
 """Operators that serve element types which programs hold as bytes: those that move elements."""
+
+CONVERTS_OR_MOVES = frozenset(
+    {
+        "BitCast", "Cast", "CastLike", "Compress", "Concat", "DepthToSpace", "DequantizeLinear",
+        "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "OneHot", "Pad",
+        "QuantizeLinear", "Reshape", "ReverseSequence", "Shape", "Size", "Slice", "SpaceToDepth",
+        "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
+    }
+)  # fmt: skip
+"""Operators that don't compute with elements, or know what they are: only these take the element
+types that programs hold as bytes (`DType.is_carried`)."""
