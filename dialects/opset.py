@@ -34,7 +34,6 @@ TORCH = frozenset(
         "Clip",
         "Conv",
         "ConvInteger",
-        "ConvTranspose",
         "DequantizeLinear",
         "Dropout",
         "Einsum",
@@ -71,8 +70,6 @@ _RARE = "no lowering yet"
 
 GAPS: Mapping[str, str] = {
     "Bernoulli": _RANDOM,
-    "BitCast": _RARE,
-    "Col2Im": _RARE,
     "ConcatFromSequence": _SEQUENCE,
     "DFT": _RARE,
     "DeformConv": _RARE,
