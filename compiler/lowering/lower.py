@@ -19,7 +19,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import func
 from torch_mlir.passmanager import PassManager
 
-from noema.dialects.attrs import SYMBOLS
+from noema.dialects.attrs import SYMBOLS, ElementwiseKind
 from noema.dialects.elements import dtype_of, to_array
 from noema.dialects.opset import GAPS, TORCH
 from noema.dialects.provenance import node_names
@@ -29,7 +29,7 @@ from noema.lowering import emit
 from noema.lowering.longtail import lower_torch_ops, lower_with_torch, opset_attributes
 from noema.lowering.loops import to_branches
 from noema.lowering.node import Declined, Lowering, Node
-from noema.lowering.table import ONNX, SEM
+from noema.lowering.table import CONVERTS_OR_MOVES, ONNX, SEM
 from noema.parameters import ParameterStore
 
 PARAMETER_SCOPE = "model"
@@ -214,6 +214,9 @@ class _FunctionLowering:
 
 def _routes(node: Node) -> list[Lowering]:
     name = node.op.operation.name
+    carried = _carried(node)
+    if carried is not None and not _converts_or_moves(node):
+        return [_arithmetic_in(carried)]
     if name in SEM:
         return [SEM[name]]
     if name != "sem.onnx":
@@ -233,6 +236,12 @@ def _carried(node: Node) -> DType | None:
     """An element type of the node's that programs hold as bytes; None if there is none."""
     values = [v for v in (*node.inputs, *node.results) if v is not None]
     return next((d for d in (dtype_of(v.type) for v in values) if d.is_carried), None)
+
+
+def _converts_or_moves(node: Node) -> bool:
+    if node.op.operation.name == "sem.elementwise":
+        return node.text("kind") in (ElementwiseKind.CAST, ElementwiseKind.WHERE)
+    return node.op.operation.name == "sem.onnx" and node.kind in CONVERTS_OR_MOVES
 
 
 def _arithmetic_in(dtype: DType) -> Lowering:

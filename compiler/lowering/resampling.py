@@ -335,7 +335,7 @@ def repeats(axis: Axis, method: Method) -> int | None:
             return None
         plain = np.array_equal(indices[:, 0], np.arange(axis.wanted) // factor)
         return factor if plain else None
-    if not isinstance(axis.scale, float) or axis.scale != int(axis.scale):
+    if not isinstance(axis.scale, float) or not axis.scale.is_integer():
         return None
     # (i + ½) / k - ½ is never half way between two elements, and i / k rounded down is i // k.
     rounded = ("round_prefer_floor", "round_prefer_ceil")
