@@ -96,9 +96,7 @@ def opt_command(
         raise click.UsageError("Missing argument 'FILE' ('-' is stdin).")
     from noema.passes.pipeline_spec import parse_pipeline
 
-    settings = _Settings(
-        parse_pipeline(passes), verify, generic, locations, timing, dump_ir, lower
-    )
+    settings = _Settings(parse_pipeline(passes), verify, generic, locations, timing, dump_ir, lower)
     text, name = _read(file)
     parts = list(_split(text)) if split_input_file else [(text, 0)]
     if verify_diagnostics:
