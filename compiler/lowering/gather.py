@@ -31,6 +31,8 @@ def lower_gather(node: Node) -> ir.Value:
     if positions is not None and len(sizes) == 1 and len(shape) < 2 and None not in positions:
         elements = scalars.elements(data)
         if elements is not None:
+            if any(p is not None and not -len(elements) <= p < len(elements) for p in positions):
+                raise Declined("an index outside of a shape")
             chosen = [elements[p] for p in positions if p is not None]
             return scalars.from_elements(
                 chosen, [d for d in shape if d is not None], node.result_element()

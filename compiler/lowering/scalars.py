@@ -13,6 +13,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, tensor
 
 from noema.dialects.attrs import SYMBOLS
+from noema.lowering.node import Declined
 
 Extent = int | ir.Value
 """A static size, or an `index` value."""
@@ -73,7 +74,16 @@ def _signed(value: int, element: ir.IntegerType) -> int:
 
 
 def from_elements(values: Sequence[ir.Value], shape: Sequence[int], element: ir.Type) -> ir.Value:
-    """A tensor of these scalars, row-major."""
+    """A tensor of these scalars, row-major.
+
+    Raises:
+        Declined: There are not as many as the shape has elements.
+    """
+    count = 1
+    for size in shape:
+        count *= size
+    if count != len(values):
+        raise Declined(f"{len(values)} elements for a shape of {count}")
     type_ = ir.RankedTensorType.get(list(shape), element)
     return tensor.FromElementsOp(type_, list(values)).result
 

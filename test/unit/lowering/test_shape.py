@@ -216,6 +216,21 @@ def test_concat_with_nothing() -> None:
     batch.check()
 
 
+def test_extents_that_turn_out_to_be_zero() -> None:
+    """An empty cache, say: a dimension that is symbolic and has no elements in this call."""
+    rng = np.random.default_rng(12)
+    batch = NodeBatch(dynamic=True)
+    cache, x = batch.input(np.zeros((2, 0, 3), np.float32)), batch.input(values(rng, (2, 4, 3)))
+    (joined,) = batch.node("Concat", [cache, x], axis=1)
+    batch.node("Transpose", [cache], perm=[1, 0, 2])
+    batch.node("Reshape", [cache, batch.constant([2, -1])])
+    batch.node("ReduceSum", [cache, batch.constant([1])])
+    batch.node("Gather", [joined, batch.input(np.zeros((0,), np.int64))], axis=1)
+    batch.node("Slice", [x, *map(batch.constant, ([4], [9], [1]))])
+    batch.node("Add", [cache, cache])
+    batch.check()
+
+
 @BOTH
 def test_split(dynamic: bool) -> None:
     rng = np.random.default_rng(10)
