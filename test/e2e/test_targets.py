@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+
 from execution import compile_proto
 from noema.check import compare
 from noema.errors import DeviceUnavailable, InvalidOption

@@ -1,11 +1,12 @@
-"""Element types that programs hold as bytes are converted and moved, never computed with as bytes."""
+"""Element types that programs hold as bytes are converted and moved, never computed with so."""
 
 from __future__ import annotations
 
 import pytest
+from onnx import TensorProto, helper
+
 from execution import compile_proto
 from noema.errors import InvalidModel, UnsupportedModel
-from onnx import TensorProto, helper
 
 
 @pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.FLOAT8E4M3FN])
@@ -27,4 +28,3 @@ def test_arithmetic_is_refused(op: str, kind: int) -> None:
     # Where the operator's type constraints exclude the type, the model itself is at fault.
     with pytest.raises((UnsupportedModel, InvalidModel), match="arithmetic"):
         compile_proto(model)
-

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from execution import run_model
 from numpy.typing import NDArray
 from onnx import helper
+
+from execution import run_model
 
 
 def run(op: str, a: NDArray[np.generic], b: NDArray[np.generic], **attributes: object):
@@ -24,7 +25,7 @@ def run(op: str, a: NDArray[np.generic], b: NDArray[np.generic], **attributes: o
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_fmod_over_many_magnitudes(dtype: type[np.floating]) -> None:
-    """Quotients up to 2^20 or so, both signs, infinite divisors; fmod is exact in IEEE arithmetic."""
+    """Quotients up to 2^20 or so, both signs, infinite divisors; IEEE fmod is exact."""
     rng = np.random.default_rng(8)
     a = (rng.standard_normal(997) * 10.0 ** rng.integers(-3, 4, 997)).astype(dtype)
     b = (rng.standard_normal(997) * 10.0 ** rng.integers(-2, 3, 997)).astype(dtype)

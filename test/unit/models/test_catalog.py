@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import CATALOG, OPSETS, REAL, STYLES, Network, Style, find
-from models.__main__ import main
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from models import CATALOG, OPSETS, REAL, STYLES, Network, Style, find
+from models.__main__ import main
 
 EVERY = pytest.mark.parametrize("network", CATALOG, ids=lambda n: n.name)
 EACH_STYLE = pytest.mark.parametrize("style", STYLES)
