@@ -13,6 +13,7 @@ from noema.lowering.attention import lower_attention, lower_rotary_embedding
 from noema.lowering.cast import lower_bit_cast, lower_cast
 from noema.lowering.conv import lower_conv
 from noema.lowering.conv_transpose import lower_col2im, lower_conv_transpose
+from noema.lowering.einsum import lower_einsum
 from noema.lowering.elementwise import lower_elementwise
 from noema.lowering.gather import (
     lower_gather,
@@ -57,6 +58,7 @@ from noema.lowering.reduction import (
     lower_reduce,
 )
 from noema.lowering.resize import lower_resize
+from noema.lowering.sampling import lower_deform_conv, lower_grid_sample
 from noema.lowering.scatter import (
     lower_scatter_elements,
     lower_scatter_nd,
@@ -106,8 +108,10 @@ ONNX: Mapping[str, Lowering] = {
     "ConvTranspose": lower_conv_transpose,
     "CumProd": lower_cumulative,
     "CumSum": lower_cumulative,
+    "DeformConv": lower_deform_conv,
     "DepthToSpace": lower_depth_to_space,
     "DequantizeLinear": lower_dequantize_linear,
+    "Einsum": lower_einsum,
     "Expand": lower_expand,
     "EyeLike": lower_eye_like,
     "Flatten": lower_flatten,
@@ -118,6 +122,7 @@ ONNX: Mapping[str, Lowering] = {
     "GlobalAveragePool": lower_global_average_pool,
     "GlobalLpPool": lower_global_lp_pool,
     "GlobalMaxPool": lower_global_max_pool,
+    "GridSample": lower_grid_sample,
     "Hardmax": lower_hardmax,
     "Identity": lower_identity,
     "LRN": lower_lrn,
