@@ -85,6 +85,7 @@ class _FunctionLowering:
         self.values: dict[ir.Value, ir.Value] = {}
         self.globals: dict[str, str] = {}
         self.gaps: list[Gap] = []
+        self.missing: set[ir.Value] = set()
         self.uses_torch = False
 
     def run(self) -> None:
@@ -172,6 +173,9 @@ class _FunctionLowering:
         name = op.operation.name
         if name in ("sem.constant", "sem.param"):
             return
+        if any(operand in self.missing for operand in op.operands):
+            self.missing.update(op.results)  # what it lacks is the gap, not this op
+            return
         node = Node(
             op,
             lambda value: self._value(value, block),
@@ -196,6 +200,7 @@ class _FunctionLowering:
             if route is lower_with_torch:
                 self.uses_torch = True
             return
+        self.missing.update(op.results)
         reason = "; ".join(dict.fromkeys(reasons)) or "no lowering"
         self.gaps.append(Gap(_describe(node), _name(op), reason))
 
