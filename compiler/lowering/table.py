@@ -29,6 +29,7 @@ from noema.lowering.indexing import (
     lower_space_to_depth,
     lower_trilu,
 )
+from noema.lowering.linear_attention import lower_linear_attention
 from noema.lowering.matmul import lower_matmul
 from noema.lowering.node import Lowering
 from noema.lowering.normalization import lower_norm, lower_softmax
@@ -127,6 +128,7 @@ ONNX: Mapping[str, Lowering] = {
     "Identity": lower_identity,
     "LRN": lower_lrn,
     "LSTM": lower_lstm,
+    "LinearAttention": lower_linear_attention,
     "LpNormalization": lower_lp_normalization,
     "LpPool": lower_lp_pool,
     "MatMulInteger": lower_mat_mul_integer,

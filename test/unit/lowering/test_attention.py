@@ -223,3 +223,29 @@ def test_rotary(interleaved: int, rotated: int, positions: bool, flat: bool) -> 
         atol=1e-6,
         **attributes,
     )
+
+
+@pytest.mark.parametrize("rule", ["linear", "gated", "delta", "gated_delta"])
+@pytest.mark.parametrize("past", [False, True])
+def test_linear_attention(rule: str, past: bool) -> None:
+    r = rng(len(rule), past)
+    b, t, h, q, dk, dv = 2, 5, 2, 4, 3, 6
+    inputs = [
+        normal(r, b, t, q * dk),
+        normal(r, b, t, h * dk) / 2,
+        normal(r, b, t, h * dv),
+        normal(r, b, h, dk, dv) if past else None,
+        -abs(normal(r, b, t, h * dk if past else h)) if "gated" in rule else None,
+        r.random((b, t, h)).astype(np.float32) if "delta" in rule else None,
+    ]
+    check(
+        "LinearAttention",
+        inputs,
+        ["float32", "float32"],
+        q_num_heads=q,
+        kv_num_heads=h,
+        update_rule=rule,
+        opset=27,
+        rtol=1e-5,
+        atol=1e-5,
+    )
