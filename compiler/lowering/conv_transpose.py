@@ -34,8 +34,7 @@ class _Axis:
         stride: Distance of two inputs in the output.
         dilation: Distance of two kernel elements in the output.
         before: Positions that are cut off the start of the sum.
-        wanted: Extent of the output.
-        excess: `before` + `wanted` - stride · (size - 1), which is known even where size is not.
+        outer: Extent of the output - stride · (size - 1), which is known even where size is not.
     """
 
     size: Extent
@@ -43,8 +42,13 @@ class _Axis:
     stride: int
     dilation: int
     before: int
-    wanted: Extent
-    excess: int
+    outer: int
+
+    @property
+    def wanted(self) -> Extent:
+        """Extent of the output."""
+        inputs = scalars.multiply(scalars.subtract(self.size, 1), self.stride)
+        return scalars.add(inputs, self.outer)
 
     @property
     def spacing(self) -> int:
@@ -52,11 +56,27 @@ class _Axis:
         return self.dilation if self.stride == 1 else 1
 
     @property
+    def offsets(self) -> tuple[int, int]:
+        """First and last input, counted from q, that output q · stride + phase gets, any phase."""
+        reached = [
+            phase + self.before - k * self.dilation
+            for phase in range(self.stride)
+            for k in range(self.kernel)
+        ]
+        own = [r // self.stride for r in reached if r % self.stride == 0]
+        return (min(own), max(own)) if own else (0, 0)
+
+    @property
     def taps(self) -> int:
-        """Kernel elements of a phase; those of some phases are zero."""
-        if self.stride == 1:
-            return self.kernel
-        return (self.kernel - 1) * self.dilation // self.stride + 1
+        """Kernel elements of a phase; for some phases there are zeros among them."""
+        first, last = self.offsets
+        return (last - first) // self.spacing + 1
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Zeros that the windows of all phases need before and after the input; may be negative."""
+        first, last = self.offsets
+        return -first, -(-self.outer // self.stride) - 1 + last
 
 
 def lower_conv_transpose(node: Node) -> ir.Value:
@@ -77,8 +97,10 @@ def lower_conv_transpose(node: Node) -> ir.Value:
         bias = emit.reshape(bias, [count])
     sum_ = convolve(x, filters, bias, groups, [1] * len(axes), [a.spacing for a in axes])
     sum_ = _interleave(sum_, [a.stride for a in axes])
+    if all(a.outer % a.stride == 0 for a in axes):
+        return sum_
     sizes = [*emit.extents(sum_)[:2], *(a.wanted for a in axes)]
-    return slicing.take(sum_, [0, 0, *(a.before for a in axes)], sizes)
+    return slicing.take(sum_, [0] * len(sizes), sizes)
 
 
 def _axes(node: Node, x: ir.Value, weight: ir.Value) -> list[_Axis]:
@@ -111,36 +133,24 @@ def _axes(node: Node, x: ir.Value, weight: ir.Value) -> list[_Axis]:
             before = total // 2 if automatic == "SAME_UPPER" else total - total // 2
         else:
             outer = beyond - pads[i] - pads[spatial + i]
-        inputs = scalars.multiply(scalars.subtract(size, 1), stride)
-        axes.append(
-            _Axis(
-                size,
-                known[i],
-                stride,
-                dilations[i],
-                before,
-                scalars.add(inputs, outer),
-                before + outer,
-            )
-        )
+        axes.append(_Axis(size, known[i], stride, dilations[i], before, outer))
     return axes
 
 
 def _framed(x: ir.Value, axes: Sequence[_Axis], element: ir.Type) -> ir.Value:
     """X with the zeros that the phases' windows need around it, without what none of them needs."""
-    low, high = [0, 0], [0, 0]
-    sizes = emit.extents(x)
-    for i, axis in enumerate(axes):
-        # Per phase there are ⌈(before + wanted) / stride⌉ positions.
-        more = -(-axis.excess // axis.stride) - 1
-        low.append((axis.taps - 1) * axis.spacing)
-        high.append(max(more, 0))
-        if more < 0:
-            if isinstance(axis.size, int) and axis.size + more < 0:
+    amounts = [a.padding for a in axes]
+    if any(min(pair) < 0 for pair in amounts):
+        offsets: list[Extent] = [0, 0]
+        sizes = emit.extents(x)
+        for i, (axis, (low, high)) in enumerate(zip(axes, amounts, strict=True)):
+            less = min(low, 0) + min(high, 0)
+            if isinstance(axis.size, int) and axis.size + less < 1:
                 raise Declined("padding of more than the whole input")
-            sizes[2 + i] = scalars.add(axis.size, more)
-    if any(-(-a.excess // a.stride) < 1 for a in axes):
-        x = slicing.take(x, [0] * len(sizes), sizes)
+            offsets.append(max(-low, 0))
+            sizes[2 + i] = scalars.add(axis.size, less)
+        x = slicing.take(x, offsets, sizes)
+    low, high = ([0, 0, *(max(pair[i], 0) for pair in amounts)] for i in (0, 1))
     return pad(x, low, high, emit.scalar(0, element))
 
 
@@ -158,19 +168,17 @@ def _phase_filters(weight: ir.Value, axes: Sequence[_Axis], groups: int) -> ir.V
         at: list[Extent] = [channel, here[1]]
         inside: ir.Value | None = None
         for i, axis in enumerate(axes):
-            # The window runs towards later inputs, hence towards earlier kernel elements.
-            tap = scalars.subtract(axis.taps - 1, here[3 + spatial + i])
-            if axis.stride == 1:
-                at.append(tap)
-                continue
-            reached = scalars.add(here[2 + i], scalars.multiply(tap, axis.stride))
+            # In the output: of the first kernel element that the window's first input meets …
+            start = axis.before - axis.offsets[0] * axis.stride
+            # … and from there towards earlier ones.
+            back = scalars.multiply(here[3 + spatial + i], axis.spacing * axis.stride)
+            reached = scalars.subtract(scalars.add(here[2 + i], start), back)
             position = scalars.floor_divide(reached, axis.dilation)
-            fits = _both(
-                scalars.is_equal(scalars.multiply(position, axis.dilation), reached),
-                scalars.is_negative(scalars.subtract(position, axis.kernel)),
-            )
-            inside = fits if inside is None else _both(inside, fits)
-            at.append(scalars.minimum(position, axis.kernel - 1))
+            within = scalars.clamp(position, 0, axis.kernel - 1)
+            at.append(within)
+            if axis.stride > 1:
+                fits = scalars.is_equal(scalars.multiply(within, axis.dilation), reached)
+                inside = fits if inside is None else _both(inside, fits)
         value = emit.extract(weight, at)
         if inside is None:
             return value
@@ -191,7 +199,8 @@ def _interleave(x: ir.Value, strides: Sequence[int]) -> ir.Value:
     spatial = len(strides)
     filters = emit.shape_of(x)[1]
     assert filters is not None
-    x = slicing.split(x, 1, [filters // prod(strides), *strides])
+    # A convolution that writes in this order is slower than one and a transposition.
+    x = slicing.split(slicing.apart(x), 1, [filters // prod(strides), *strides])
     order = [0, 1]
     for i in range(spatial):
         order += [2 + spatial + i, 2 + i]

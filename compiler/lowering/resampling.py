@@ -8,7 +8,7 @@ here; else the program makes the same tables when it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch_mlir import ir
@@ -403,11 +403,25 @@ def interpolate(x: ir.Value, axes: Sequence[Axis], method: Method, dtype: DType)
         return axis.wanted / axis.size if whole else 1.0
 
     x = emit.pointwise([x], element, lambda v: convert(v, dtype, wide))
-    # What shrinks goes first, for there is less to do after it.
-    for axis in sorted(axes, key=growth):
-        x = _along(x, axis, _Taps(axis, method, element), method.fill)
+    # What shrinks goes first, for there is less to do after it. The axes are kept apart: code
+    # generation would compute the first anew for each element that the second reads.
+    for i, axis in enumerate(sorted(axes, key=lambda a: (growth(a), -a.number))):
+        source = slicing.apart(x) if i else x
+        x = _along_one(source, axis, _Taps(axis, method, element), method.fill)
     result = ir.Type.parse(dtype.signless)
     return emit.pointwise([x], result, lambda v: _narrow(v, wide, dtype))
+
+
+def _along_one(x: ir.Value, axis: Axis, taps: _Taps, fill: float) -> ir.Value:
+    """Weighted sums along one axis, in a layout where neighbours in memory share their weights."""
+    shape = emit.shape_of(x)
+    count = len(shape)
+    if axis.number < count - 1 or count == 1 or shape[-2] == 1:
+        return _along(x, axis, taps, fill)
+    swapped = [*range(count - 2), count - 1, count - 2]
+    x = slicing.apart(emit.transpose(x, swapped))
+    x = slicing.apart(_along(x, replace(axis, number=count - 2), taps, fill))
+    return emit.transpose(x, swapped)
 
 
 def _along(x: ir.Value, axis: Axis, taps: _Taps, fill: float) -> ir.Value:
