@@ -43,3 +43,23 @@ func.func @main(%x: tensor<?x4x5x8xf32>, %y: tensor<5x4xf32>, %z: tensor<5x4xf32
   } : (tensor<?x4x5x8xf32>, tensor<5x4xf32>, tensor<5x4xf32>, tensor<?x5xi64>) -> tensor<?x4x5x8xf32>
   return %0 : tensor<?x4x5x8xf32>
 }
+
+// -----
+
+// One token of a gated recurrence: the state decays, takes k ⊗ v up, and is read by two queries.
+// CHECK-LABEL: func.func @main(
+// CHECK: math.exp
+// CHECK: arith.mulf
+// CHECK: arith.mulf
+// CHECK: arith.addf
+// CHECK: iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK: tensor<?x1x4xf32>
+func.func @main(%q: tensor<?x1x4xf32>, %k: tensor<?x1x2xf32>, %v: tensor<?x1x2xf32>, %s: tensor<?x1x2x2xf32>, %g: tensor<?x1x1xf32>) -> (tensor<?x1x4xf32>, tensor<?x1x2x2xf32>) {
+  %0:2 = "sem.onnx"(%q, %k, %v, %s, %g) {
+    op_type = "LinearAttention", domain = "", version = 27 : i64,
+    attrs = {kv_num_heads = 1 : i64, q_num_heads = 2 : i64, update_rule = "gated"},
+    operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<?x1x4xf32>, tensor<?x1x2xf32>, tensor<?x1x2xf32>, tensor<?x1x2x2xf32>, tensor<?x1x1xf32>) -> (tensor<?x1x4xf32>, tensor<?x1x2x2xf32>)
+  return %0#0, %0#1 : tensor<?x1x4xf32>, tensor<?x1x2x2xf32>
+}
