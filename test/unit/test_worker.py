@@ -354,7 +354,9 @@ run_job("compile", {}, limits=Limits(), command=command)
 
 def start_caller(scratch: Path, command: list[str]) -> subprocess.Popen[bytes]:
     text = json.dumps([str(scratch), *command])
-    return subprocess.Popen([sys.executable, "-c", CALLER, text], stderr=subprocess.PIPE)
+    # A shell that runs this suite in the background has SIGINT ignored, which children inherit.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    return subprocess.Popen([sys.executable, "-c", listen + CALLER, text], stderr=subprocess.PIPE)
 
 
 def test_control_c_cleans_up_and_passes_on(fake: Fake, scratch: Path, tmp_path: Path) -> None:
