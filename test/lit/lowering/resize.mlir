@@ -20,9 +20,9 @@ func.func @main(%x: tensor<1x2x4x4xf32>) -> tensor<1x2x8x8xf32> {
 
 // One dimension after the other, two weighted elements each.
 // CHECK-LABEL: func.func @main(
-// CHECK: tensor.extract %arg0[
+// CHECK: tensor.extract %
 // CHECK: arith.mulf
-// CHECK: tensor.extract %arg0[
+// CHECK: tensor.extract %
 // CHECK: arith.mulf
 // CHECK: arith.addf
 // CHECK: -> tensor<?x2x4x6xf32>
@@ -56,7 +56,7 @@ func.func @main(%x: tensor<1x1x4x?xf32>, %y: tensor<4xi64>) -> tensor<1x1x?x?xf3
 // -----
 
 // CHECK-LABEL: func.func @main(
-// CHECK: tensor.extract %arg0[
+// CHECK: tensor.extract %
 // CHECK: arith.mulf
 // CHECK: arith.addf
 // CHECK: -> tensor<1x1x4x6xf32>
