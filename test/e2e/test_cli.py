@@ -97,12 +97,12 @@ def test_mistakes_get_one_clear_message(
 def test_unsupported_operators_are_all_listed(cache: Path, tmp_path: Path) -> None:
     """Every gap at once, each with its node."""
     nodes = [
-        helper.make_node("Unique", ["x"], ["u"], name="first"),
-        helper.make_node("NonZero", ["x"], ["n"], name="second"),
+        helper.make_node("RandomNormalLike", ["x"], ["u"], name="first"),
+        helper.make_node("Bernoulli", ["x"], ["b"], name="second"),
     ]
     outputs = [
-        helper.make_tensor_value_info("u", TensorProto.FLOAT, ["k"]),
-        helper.make_tensor_value_info("n", TensorProto.INT64, [1, "m"]),
+        helper.make_tensor_value_info("u", TensorProto.FLOAT, [4]),
+        helper.make_tensor_value_info("b", TensorProto.FLOAT, [4]),
     ]
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])]
     graph = helper.make_graph(nodes, "g", inputs, outputs)
