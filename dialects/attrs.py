@@ -152,9 +152,61 @@ class Modality(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Role(StrEnum):
+    """What an op, or a component, does in the layer around it (`sem.role`)."""
+
+    ATTENTION = "attention"  # of a component: self-attention
+    ATTENTION_CROSS = "attention.cross"  # of a component
+    ATTENTION_QKV = "attention.qkv"  # a projection to several of queries, keys, values at once
+    ATTENTION_QUERY = "attention.query"
+    ATTENTION_KEY = "attention.key"
+    ATTENTION_VALUE = "attention.value"
+    ATTENTION_ROPE = "attention.rope"
+    ATTENTION_CACHE = "attention.cache"
+    ATTENTION_SCORES = "attention.scores"  # from queries and keys to the mix of values
+    ATTENTION_MASK = "attention.mask"
+    ATTENTION_OUTPUT = "attention.output"
+    MLP = "mlp"  # of a component
+    MLP_GATED = "mlp.gated"  # of a component: GLU, SwiGLU, GeGLU
+    MLP_GATE = "mlp.gate"
+    MLP_UP = "mlp.up"
+    MLP_ACTIVATION = "mlp.activation"
+    MLP_DOWN = "mlp.down"
+    NORM = "norm"
+    NORM_PRE = "norm.pre"
+    NORM_POST = "norm.post"
+    NORM_FINAL = "norm.final"
+    NORM_QUERY_KEY = "norm.query_key"
+    EMBEDDING_TOKEN = "embedding.token"
+    EMBEDDING_POSITION = "embedding.position"
+    EMBEDDING_TYPE = "embedding.type"
+    EMBEDDING_PATCH = "embedding.patch"
+    EMBEDDING_CLASS = "embedding.class"
+    EMBEDDING_BAG = "embedding.bag"
+    RESIDUAL = "residual"
+    CONV = "conv"
+    CONV_STEM = "conv.stem"
+    CONV_POINTWISE = "conv.pointwise"
+    CONV_DEPTHWISE = "conv.depthwise"
+    CONV_TRANSPOSED = "conv.transposed"
+    CONV_EXPAND = "conv.expand"
+    CONV_PROJECT = "conv.project"
+    CONV_SHORTCUT = "conv.shortcut"
+    CONV_ACTIVATION = "conv.activation"
+    CONV_NORM = "conv.norm"
+    SQUEEZE_EXCITE = "squeeze_excite"
+    RECURRENT_CELL = "recurrent.cell"
+    POOL = "pool"
+    RESAMPLE = "resample"
+    INTERACTION = "interaction"  # products of embeddings with each other
+    HEAD = "head"
+    SHAPE = "shape"  # moves or names elements, computes none
+    GENERIC = "generic"
+
+
 SEMANTIC_ATTRIBUTES: dict[str, type[StrEnum] | None] = {
     "sem.component": None,  # hierarchical name, e.g. encoder.3.attention
-    "sem.role": None,  # its vocabulary comes with the classifier
+    "sem.role": Role,
     "sem.phase": Phase,
     "sem.modality": Modality,
 }

@@ -53,6 +53,23 @@ class PassContext:
     parameters: ParameterStore = field(default_factory=ParameterStore)
 
 
+@dataclass
+class Tally:
+    """What became of one pattern in a pass.
+
+    Attributes:
+        tried: How often a possible root was looked at.
+        found: How often it matched.
+        seconds: What looking and rewriting took.
+        declined: Node name → reason, of the near misses.
+    """
+
+    tried: int = 0
+    found: int = 0
+    seconds: float = 0.0
+    declined: dict[str, str] = field(default_factory=dict[str, str])
+
+
 @dataclass(frozen=True)
 class PassResult:
     """What a pass did.
@@ -60,10 +77,12 @@ class PassResult:
     Attributes:
         modified: Whether the module differs from before.
         statistics: Counts worth reporting, e.g. `{"matmul": 12}`.
+        patterns: Pattern name → what became of it, of a pass that applies patterns.
     """
 
     modified: bool
     statistics: Mapping[str, int] = field(default_factory=dict[str, int])
+    patterns: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
 
 
 class Pass(ABC):

@@ -6,6 +6,7 @@ same way, so that a broken pass is named at once.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from torch_mlir.passmanager import PassManager
 
 from noema.dialects.provenance import locations, ops_without_provenance
 from noema.errors import InvalidIR, InvalidOption, NoemaError, printable
-from noema.passes.base import Pass, PassContext, PassResult
+from noema.passes.base import Pass, PassContext, PassResult, Tally
 from noema.passes.options import spec_of
 from noema.passes.pipeline_spec import NestedSpec, PassSpec, Pipeline, parse_pipeline
 from noema.passes.registry import MlirPass, resolve, unknown_pass
@@ -39,6 +40,7 @@ class PassRecord:
         modified: Whether the module changed. For one of MLIR's passes this compares the printed
             IR, where constants of more than 16 elements are elided.
         statistics: What the pass counted.
+        patterns: Pattern name → what became of it.
     """
 
     spec: str
@@ -47,6 +49,7 @@ class PassRecord:
     ops_after: int
     modified: bool
     statistics: dict[str, int]
+    patterns: dict[str, Tally]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class PipelineReport:
         return any(p.modified for p in self.passes)
 
     def to_json(self) -> list[dict[str, object]]:
-        return [dict(vars(p)) for p in self.passes]
+        return [dataclasses.asdict(p) for p in self.passes]
 
     def __str__(self) -> str:
         rows = [("pass", "ms", "ops", "")]
@@ -145,6 +148,7 @@ def run_pipeline(
                 ops_after=_count(module),
                 modified=result.modified,
                 statistics=dict(result.statistics),
+                patterns=dict(result.patterns),
             )
             records.append(record)
             if on_pass is not None:

@@ -23,6 +23,8 @@ PASSES: Mapping[str, str] = MappingProxyType(
         "dce": "noema.passes.dce:DeadCodeElimination",
         "fold-constants": "noema.passes.fold_constants:FoldConstants",
         "raise": "noema.passes.raise_:Raise",
+        "recognize": "noema.passes.recognize:Recognize",
+        "simplify": "noema.passes.simplify:Simplify",
     }
 )
 """Our passes: name → module:class."""
@@ -30,6 +32,8 @@ PASSES: Mapping[str, str] = MappingProxyType(
 DEFAULT_PIPELINE: Sequence[str] = (
     "raise",  # ONNX nodes → named ops
     "fold-constants",  # what the rewrites left computable
+    "simplify",  # many spellings → one
+    "recognize",  # several ops that are one thing → that thing
     "cse",
     "dce",
 )

@@ -32,6 +32,7 @@ SHARED = {
     "progress",
     "signature",
     "sizes",
+    "workload",
 }
 STAGES = {"frontend", "passes", "lowering", "backend", "artifact", "dialects"}
 CACHE = {"cache", "cache_index", "digests", "scratch", "versions"}

@@ -1,0 +1,42 @@
+"""Pass `simplify`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from noema.passes.base import Pass, PassContext, PassResult
+from noema.passes.patterns.apply import apply
+from noema.passes.patterns.pattern import Pattern
+
+PATTERNS: tuple[Pattern, ...] = ()
+"""All simplifications, applied together until none matches."""
+
+
+@dataclass(frozen=True)
+class Simplify(Pass):
+    """Brings what exporters write in many ways into one way, so that patterns see few forms.
+
+    Chains of reshapes and transposes become one, a division by a constant becomes a product, a
+    transpose of a matrix becomes a flag of the product that reads it. The values stay the same to
+    the last bit, except where a constant's reciprocal isn't exact.
+
+    ```mlir
+    %0 = "sem.onnx"(%w) {op_type = "Transpose", attrs = {perm = array<i64: 1, 0>}, …}
+           : (tensor<4x8xf32>) -> tensor<8x4xf32>
+    %1 = "sem.matmul"(%x, %0) {…} : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
+    ```
+    -->
+    ```mlir
+    %1 = "sem.matmul"(%x, %w) {transpose_rhs = true, …}
+           : (tensor<?x8xf32>, tensor<4x8xf32>) -> tensor<?x4xf32>
+    ```
+    """
+
+    name = "simplify"
+
+    def run(self, module: ir.Module, context: PassContext) -> PassResult:
+        tallies = apply(module, PATTERNS, context)
+        found = {name: tally.found for name, tally in tallies.items() if tally.found}
+        return PassResult(bool(found), found, tallies)
