@@ -8,8 +8,20 @@ from __future__ import annotations
 from .builder import OPSETS, STYLES, Style
 from .catalog import Network
 from .networks import CATALOG, REAL
+from .optimized import KINDS, fused_offline, optimized
 
-__all__ = ["CATALOG", "OPSETS", "REAL", "STYLES", "Network", "Style", "find"]
+__all__ = [
+    "CATALOG",
+    "KINDS",
+    "OPSETS",
+    "REAL",
+    "STYLES",
+    "Network",
+    "Style",
+    "find",
+    "fused_offline",
+    "optimized",
+]
 
 
 def find(name: str) -> Network:
