@@ -13,6 +13,7 @@ from noema.cache import Cache, cache_key
 from noema.digests import changed_since
 from noema.errors import ArtifactError, InvalidModel
 from noema.options import CompileOptions, Limits, Precision, Target
+from noema.plugins import plugin_stamp
 from noema.progress import JSON, ProgressCallback
 from noema.runtime.cpu import cpu_fingerprint
 from noema.runtime.session import Program, load
@@ -186,5 +187,5 @@ def _look_up(cache: Cache, model: Path, options: CompileOptions) -> tuple[str, P
 
 def _key(cache: Cache, model: Path, external: Sequence[Path], options: CompileOptions) -> str:
     digest = cache.model_digest(model, external)
-    made_by = {**versions(), "sources": source_stamp()}
+    made_by = {**versions(), "sources": source_stamp(), "plugins": plugin_stamp()}
     return cache_key(digest, options, made_by, cpu_fingerprint())

@@ -6,6 +6,10 @@ No other file touches `os.environ`. Variables are read when asked for, never at 
 |---|---|---|
 | `NOEMA_CACHE_DIR` | Folder of the compile cache | `~/.cache/noema` |
 | `NOEMA_CACHE_SIZE` | Bound of the cache, in bytes or as `512M`; 0 turns it off | `10G` |
+| `NOEMA_PATTERN_PLUGINS` | Patterns that join `recognize`, as `module:Pattern,other:…` | none |
+
+A compile process gets the whole environment (`compile_process`), so what finds a plugin there is
+what finds it here: `NOEMA_PATTERN_PLUGINS` and `PYTHONPATH`.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from noema.errors import InvalidOption
 
 DEFAULT_CACHE_BYTES = 10 << 30
 
+PATTERN_PLUGINS = "NOEMA_PATTERN_PLUGINS"
+
+_PLUGIN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _SIZE = re.compile(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
@@ -48,6 +55,22 @@ def cache_size() -> int:
     """
     text = os.environ.get("NOEMA_CACHE_SIZE")
     return DEFAULT_CACHE_BYTES if not text else parse_size(text, "NOEMA_CACHE_SIZE")
+
+
+def pattern_plugins() -> tuple[str, ...]:
+    """Patterns to load besides those of installed packages, each as `module:Pattern`.
+
+    Raises:
+        InvalidOption: `NOEMA_PATTERN_PLUGINS` is not a list of these.
+    """
+    items = [item.strip() for item in os.environ.get(PATTERN_PLUGINS, "").split(",")]
+    for item in items:
+        if item and _PLUGIN.fullmatch(item) is None:
+            raise InvalidOption(
+                f"{PATTERN_PLUGINS}: cannot read {item!r}",
+                remedy="write it as module:Pattern, several with commas between",
+            )
+    return tuple(dict.fromkeys(item for item in items if item))
 
 
 def parse_size(text: str, name: str) -> int:

@@ -183,6 +183,12 @@ class RunFailed(NoemaError):
     exit_code = 13
 
 
+class PluginFailed(NoemaError):
+    """A pattern of a plugin can't be loaded, clashes with another, or failed at its work."""
+
+    exit_code = 14
+
+
 ERRORS: Mapping[str, type[NoemaError]] = {
     cls.__name__: cls
     for cls in (
@@ -199,6 +205,7 @@ ERRORS: Mapping[str, type[NoemaError]] = {
         InvalidOption,
         InvalidIR,
         RunFailed,
+        PluginFailed,
     )
 }
 

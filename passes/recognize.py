@@ -9,13 +9,15 @@ from torch_mlir import ir
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.pattern import Pattern
+from noema.passes.patterns.plugins import load_patterns
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
     (),  # activations, norms
     (),  # rotary embedding, token embedding
     (),  # attention
 )
-"""All patterns. A stage runs until nothing matches; the next one sees only what it left."""
+"""All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
+plugins join the stage that they name."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,14 @@ class Recognize(Pass):
     name = "recognize"
 
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
+        own = {pattern.name for stage in STAGES for pattern in stage}
+        joined = load_patterns(own, len(STAGES))
         tallies = {}
-        for stage in STAGES:
-            tallies |= apply(module, stage, context)
+        for number, stage in enumerate(STAGES):
+            # Before our own: who installs a pattern wants it.
+            theirs = [p for p in joined if p.pattern.stage == number]
+            plugins = {p.pattern.name: p.plugin for p in theirs}
+            patterns = [*(p.pattern for p in theirs), *stage]
+            tallies |= apply(module, patterns, context, plugins)
         found = {name: tally.found for name, tally in tallies.items() if tally.found}
         return PassResult(bool(found), found, tallies)

@@ -49,6 +49,8 @@ class Pattern(ABC):
     roots: ClassVar[tuple[str, ...]]
     """Keys (`noema.dialects.graph.key_of`) of the ops that may be the root, which is the last op
     of the group in program order: `elementwise.mul`, `matmul`, `onnx.Reshape`."""
+    stage: ClassVar[int] = 0
+    """Which stage of `recognize` (`noema.passes.recognize.STAGES`) a plugin's pattern joins."""
 
     @abstractmethod
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:

@@ -29,6 +29,7 @@ SHARED = {
     "errors",
     "options",
     "parameters",
+    "plugins",
     "progress",
     "signature",
     "sizes",
