@@ -39,6 +39,7 @@ from noema.progress import JSON, Progress, ProgressCallback
 Job: TypeAlias = Callable[[dict[str, JSON], ProgressCallback], Mapping[str, object]]
 
 JOBS: Mapping[str, str] = {
+    "calibrate": "noema.calibration:calibrate_job",
     "compile": "noema.pipeline:compile_job",
 }
 """Every job there is, as `module:function`; the module is imported when its job is asked for."""

@@ -51,6 +51,7 @@ class Cpu:
         logical: Processors that this process may run on.
         physical: Cores behind them.
         caches: Cache name (`L1d`, `L2`, `L3`) → bytes, of one core.
+        megahertz: Clock of the first processor when it was read; 0 if unknown.
     """
 
     machine: str
@@ -59,6 +60,7 @@ class Cpu:
     logical: int
     physical: int
     caches: Mapping[str, int]
+    megahertz: float = 0.0
 
     @property
     def codegen_features(self) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def this_cpu() -> Cpu:
         logical=len(allowed),
         physical=_physical_cores(allowed),
         caches=_caches(),
+        megahertz=_number(fields.get("cpu MHz", "")),
     )
 
 
@@ -156,6 +159,13 @@ def _cpuinfo() -> dict[str, str]:
             break
         fields[key.strip()] = value.strip()
     return fields
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _allowed() -> frozenset[int]:

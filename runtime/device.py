@@ -105,7 +105,12 @@ def list_devices() -> list[DeviceInfo]:
             continue
         devices += [
             DeviceInfo(
-                f"{kind}:{index}", kind, True, "", str(info["name"]), {"path": str(info["path"])}
+                f"{kind}:{index}",
+                kind,
+                True,
+                "",
+                str(info["name"]),
+                {"path": str(info["path"]), **_properties(kind, info)},
             )
             for index, info in enumerate(found)
         ]
@@ -184,6 +189,22 @@ def _adapters(kind: str) -> list[dict[str, Any]]:
         ) from error
     if not found:
         raise DeviceUnavailable(f"no {kind} device: the driver finds none")
+    return found
+
+
+def _properties(kind: str, info: Mapping[str, Any]) -> dict[str, str]:
+    """What the driver says of a device: the `key: value` lines of IREE's description of it."""
+    try:
+        text = str(_driver(kind).dump_device_info(info["device_id"]))
+    except Exception:  # noqa: BLE001 (the bindings raise whatever fits; the device is there anyway)
+        return {}
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.removeprefix("- ").partition(": ")
+        value = value.strip()
+        if value and not line.startswith(" ") and not key.endswith(("uuid", "_extensions")):
+            found[key.strip()] = value
+    found.pop("name", None)
     return found
 
 
