@@ -37,13 +37,22 @@ class NodeBatch:
         self._expected: dict[str, Array] = {}
         self._outputs: list[onnx.ValueInfoProto] = []
 
-    def input(self, array: Array | Sequence[int], *, dynamic: bool | None = None) -> str:
-        """A value that the program gets when it runs."""
+    def input(
+        self, array: Array | Sequence[int], *, dynamic: bool | Sequence[bool] | None = None
+    ) -> str:
+        """A value that the program gets when it runs.
+
+        Args:
+            array: The value.
+            dynamic: Whether its extents are symbols: all, or each; by default as of the batch.
+        """
         array = np.asarray(array)
         name = f"x{len(self._feeds)}"
         symbolic = self.dynamic if dynamic is None else dynamic
+        each = [symbolic] * array.ndim if isinstance(symbolic, bool) else symbolic
         shape: list[str | int] = [
-            f"{name}_{i}" if symbolic else d for i, d in enumerate(array.shape)
+            f"{name}_{i}" if unknown else extent
+            for i, (extent, unknown) in enumerate(zip(array.shape, each, strict=True))
         ]
         element = helper.np_dtype_to_tensor_dtype(array.dtype)
         self._inputs.append(helper.make_tensor_value_info(name, element, shape))

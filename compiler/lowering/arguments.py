@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch_mlir import ir
+from torch_mlir.dialects import arith
 
 from noema.lowering import emit, scalars
 from noema.lowering.node import Declined, Node
@@ -84,3 +85,27 @@ def per_dimension(
         for d in range(dimensions):
             result[d] = scalars.select(scalars.is_equal(wrapped, d), value, result[d])
     return result
+
+
+def around(sizes: Sequence[Extent], axis: Extent) -> list[Extent]:
+    """How many elements lie before an axis, along it, and after it.
+
+    Any one dimension is the middle one of three.
+
+    Args:
+        sizes: Extents of all dimensions.
+        axis: Counted from the front; may be known only when the program runs.
+    """
+    if isinstance(axis, int):
+        before, after = sizes[:axis], sizes[axis + 1 :]
+        return [scalars.product(before), sizes[axis], scalars.product(after)]
+    three: list[Extent] = [1, 1, 1]
+    predicates = (arith.CmpIPredicate.slt, arith.CmpIPredicate.eq, arith.CmpIPredicate.sgt)
+    for i, size in enumerate(sizes):
+        index = scalars.index_value(i)
+        where = [arith.CmpIOp(p, index, scalars.index_value(axis)).result for p in predicates]
+        three = [
+            scalars.multiply(extent, scalars.select(here, size, 1))
+            for extent, here in zip(three, where, strict=True)
+        ]
+    return three

@@ -12,7 +12,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, math
 
 from noema.dialects.attrs import ElementwiseKind as Kind
-from noema.dtypes import DType
+from noema.dtypes import DType, from_name
 from noema.lowering import emit
 from noema.lowering.node import Declined, Node
 
@@ -450,6 +450,24 @@ def convert(x: Scalar, source: DType, target: DType) -> Scalar:
 
 
 _RARE_FLOATS: frozenset[DType] = frozenset()
+
+
+def converted(x: ir.Value, source: DType, target: DType) -> ir.Value:
+    """A tensor in another type."""
+    if source == target:
+        return x
+    return emit.pointwise([x], ir.Type.parse(target.signless), lambda v: convert(v, source, target))
+
+
+def working_float(dtype: DType, what: str) -> DType:
+    """The float type that sums of `dtype` are made in: f32, or f64 for wider ones.
+
+    Raises:
+        Declined: `what` isn't lowered for elements of this type.
+    """
+    if not dtype.is_float or dtype.bits < 16:
+        raise Declined(f"{what} of {dtype}")
+    return from_name("float64" if dtype.bits > 32 else "float32")
 
 
 def _float_to_int(x: Scalar, source: DType, target: DType, element: ir.Type) -> Scalar:

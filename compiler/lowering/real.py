@@ -119,6 +119,20 @@ def ceil(x: Number) -> Number:
     return np.ceil(x)
 
 
+def cosine(x: Number) -> Number:
+    """The cosine of an angle."""
+    if isinstance(x, Real):
+        return Real(math.CosOp(x.value).result)
+    return np.cos(x)
+
+
+def sine(x: Number) -> Number:
+    """The sine of an angle."""
+    if isinstance(x, Real):
+        return Real(math.SinOp(x.value).result)
+    return np.sin(x)
+
+
 def absolute(x: Number) -> Number:
     """|x|."""
     if isinstance(x, Real):

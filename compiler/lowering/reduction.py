@@ -238,18 +238,7 @@ def lower_cumulative(node: Node) -> ir.Value:
     if isinstance(axis, int):
         dimension = arguments.axis(axis, len(sizes))
         return _cumulative(node, x, dimension, dtype)
-    # Any one dimension is the middle one of three.
-    axis = scalars.wrap(axis, len(sizes))
-    three: list[Extent] = [1, 1, 1]
-    for i, size in enumerate(sizes):
-        order = [
-            arith.CmpIOp(p, scalars.index_value(i), scalars.index_value(axis)).result
-            for p in (arith.CmpIPredicate.slt, arith.CmpIPredicate.eq, arith.CmpIPredicate.sgt)
-        ]
-        three = [
-            scalars.multiply(t, scalars.select(o, size, 1))
-            for t, o in zip(three, order, strict=True)
-        ]
+    three = arguments.around(sizes, scalars.wrap(axis, len(sizes)))
     result = _cumulative(node, emit.reshape(x, three), 1, dtype)
     return emit.reshape(result, sizes)
 

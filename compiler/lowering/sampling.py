@@ -14,7 +14,7 @@ from torch_mlir.dialects import arith, linalg
 
 from noema.dtypes import DType, from_name
 from noema.lowering import arguments, emit, real, scalars, slicing
-from noema.lowering.elementwise import convert
+from noema.lowering.elementwise import convert, converted, working_float
 from noema.lowering.matmul import multiply_add
 from noema.lowering.node import Declined, Node
 from noema.lowering.real import Real
@@ -210,10 +210,9 @@ def lower_grid_sample(node: Node) -> ir.Value:
         raise Declined(f"sampling mode {mode}")
     if how.padding not in ("zeros", "border", "reflection"):
         raise Declined(f"padding mode {how.padding}")
-    work = dtype if mode == "nearest" else _working(dtype)
+    work = dtype if mode == "nearest" else working_float(dtype, "interpolation")
     coordinates = from_name("float64" if kind.bits > 32 else "float32")
-    element = ir.Type.parse(coordinates.mlir)
-    grid = emit.pointwise([grid], element, lambda v: convert(v, kind, coordinates))
+    grid = converted(grid, kind, coordinates)
     grid = emit.reshape(grid, [sizes[0], scalars.product(out), spatial])
 
     def locate(n: ir.Value, place: ir.Value) -> list[Real]:
@@ -222,21 +221,8 @@ def lower_grid_sample(node: Node) -> ir.Value:
         return [how.place(v, size) for v, size in zip(named, sizes[2:], strict=True)]
 
     tables = _tables(how, emit.extents(grid)[:2], sizes[2:], locate, work)
-    flat = _flat(x, 2)
-    if work != dtype:
-        flat = emit.pointwise([flat], ir.Type.parse(work.mlir), lambda v: convert(v, dtype, work))
-    result = _sampled(flat, tables)
-    result = emit.reshape(result, [*sizes[:2], *out])
-    if work == dtype:
-        return result
-    return emit.pointwise([result], node.result_element(), lambda v: convert(v, work, dtype))
-
-
-def _working(dtype: DType) -> DType:
-    """The type that weighted sums of `dtype` are made in."""
-    if not dtype.is_float or dtype.bits < 16:
-        raise Declined(f"interpolation of {dtype}")
-    return from_name("float64" if dtype.bits > 32 else "float32")
+    result = _sampled(converted(_flat(x, 2), dtype, work), tables)
+    return converted(emit.reshape(result, [*sizes[:2], *out]), work, dtype)
 
 
 def _tables(
@@ -315,7 +301,7 @@ def lower_deform_conv(node: Node) -> ir.Value:
     """
     x, weight, offset = (node.operand(i) for i in range(3))
     bias, mask = node.optional(3), node.optional(4)
-    dtype, work = node.dtype(0), _working(node.dtype(0))
+    dtype, work = node.dtype(0), working_float(node.dtype(0), "DeformConv")
     element, wide = node.result_element(), ir.Type.parse(work.mlir)
     if arguments.rank(x) != 4:
         raise Declined("a deformed convolution of other than two dimensions")

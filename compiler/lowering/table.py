@@ -33,6 +33,7 @@ from noema.lowering.linear_attention import lower_linear_attention
 from noema.lowering.matmul import lower_matmul
 from noema.lowering.node import Lowering
 from noema.lowering.normalization import lower_norm, lower_softmax
+from noema.lowering.numeric import lower_det, lower_is_inf, lower_mean
 from noema.lowering.pooling import (
     lower_average_pool,
     lower_global_average_pool,
@@ -83,6 +84,7 @@ from noema.lowering.shape import (
     lower_transpose,
     lower_unsqueeze,
 )
+from noema.lowering.spectrum import lower_dft, lower_mel_weight_matrix, lower_stft
 
 SEM: Mapping[str, Lowering] = {
     "sem.activation": lower_activation,
@@ -109,8 +111,10 @@ ONNX: Mapping[str, Lowering] = {
     "ConvTranspose": lower_conv_transpose,
     "CumProd": lower_cumulative,
     "CumSum": lower_cumulative,
+    "DFT": lower_dft,
     "DeformConv": lower_deform_conv,
     "DepthToSpace": lower_depth_to_space,
+    "Det": lower_det,
     "DequantizeLinear": lower_dequantize_linear,
     "Einsum": lower_einsum,
     "Expand": lower_expand,
@@ -126,6 +130,7 @@ ONNX: Mapping[str, Lowering] = {
     "GridSample": lower_grid_sample,
     "Hardmax": lower_hardmax,
     "Identity": lower_identity,
+    "IsInf": lower_is_inf,
     "LRN": lower_lrn,
     "LSTM": lower_lstm,
     "LinearAttention": lower_linear_attention,
@@ -134,6 +139,8 @@ ONNX: Mapping[str, Lowering] = {
     "MatMulInteger": lower_mat_mul_integer,
     "MaxPool": lower_max_pool,
     "MaxUnpool": lower_max_unpool,
+    "Mean": lower_mean,
+    "MelWeightMatrix": lower_mel_weight_matrix,
     "NonZero": lower_non_zero,
     "OneHot": lower_one_hot,
     "Pad": lower_pad,
@@ -156,6 +163,7 @@ ONNX: Mapping[str, Lowering] = {
     "Resize": lower_resize,
     "ReverseSequence": lower_reverse_sequence,
     "RotaryEmbedding": lower_rotary_embedding,
+    "STFT": lower_stft,
     "Scatter": lower_scatter_elements,
     "ScatterElements": lower_scatter_elements,
     "ScatterND": lower_scatter_nd,
