@@ -103,7 +103,7 @@ def compile_onnx(
         passes = run_pipeline(
             module,
             options.passes or default_pipeline(),
-            PassContext(parameters=model.parameters),
+            pass_context(model),
             dump_ir=dump_ir,
         )
     except InvalidIR as error:
@@ -122,6 +122,15 @@ def compile_onnx(
         target=options.target,
         passes=passes,
         seconds=stages.seconds,
+    )
+
+
+def pass_context(model: OnnxModel) -> PassContext:
+    """What passes may know of a model besides its module."""
+    return PassContext(
+        parameters=model.parameters,
+        scopes={node.name: node.scope for node in model.nodes if node.scope},
+        inputs=tuple(spec.name for spec in model.inputs),
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from noema.workload import ComponentKind
+
 
 class ActivationKind(StrEnum):
     """Unary activation functions (`sem.activation`); `alpha`, `beta` as in the ONNX operator."""
@@ -206,6 +208,7 @@ class Role(StrEnum):
 
 SEMANTIC_ATTRIBUTES: dict[str, type[StrEnum] | None] = {
     "sem.component": None,  # hierarchical name, e.g. encoder.3.attention
+    "sem.kind": ComponentKind,
     "sem.role": Role,
     "sem.phase": Phase,
     "sem.modality": Modality,

@@ -48,9 +48,14 @@ class PassContext:
     Attributes:
         parameters: The weights that `sem.param` ops name. A pass may add entries; it never
             changes one.
+        scopes: Name of an ONNX node → path of the module that it was exported from, of the nodes
+            whose exporter told.
+        inputs: Names of the model's inputs, in order; may be empty.
     """
 
     parameters: ParameterStore = field(default_factory=ParameterStore)
+    scopes: Mapping[str, str] = field(default_factory=dict[str, str])
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass

@@ -20,6 +20,7 @@ from noema.passes.pipeline_spec import NestedSpec, PassSpec, Pipeline, parse_pip
 
 PASSES: Mapping[str, str] = MappingProxyType(
     {
+        "classify": "noema.passes.classify:Classify",
         "dce": "noema.passes.dce:DeadCodeElimination",
         "fold-constants": "noema.passes.fold_constants:FoldConstants",
         "raise": "noema.passes.raise_:Raise",
@@ -36,6 +37,7 @@ DEFAULT_PIPELINE: Sequence[str] = (
     "recognize",  # several ops that are one thing → that thing
     "cse",
     "dce",
+    "classify",  # which component each op belongs to, and what for
 )
 """What `noema compile` runs, top to bottom."""
 

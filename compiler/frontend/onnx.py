@@ -27,10 +27,12 @@ from noema.errors import InvalidModel, printable
 from noema.frontend.functions import ValueNames, all_names, inline_calls
 from noema.frontend.resolve import Resolver
 from noema.frontend.schemas import Schemas, op_name
+from noema.frontend.scopes import scope_of
 from noema.frontend.shapes import ValueType
 from noema.frontend.tensors import TensorReader
 from noema.frontend.validate import (
     ModelLimits,
+    captured_names,
     check_graph,
     check_text,
     name_nodes,
@@ -41,11 +43,39 @@ from noema.frontend.wire import slim_model
 from noema.parameters import ParameterStore
 from noema.signature import TensorSpec
 
-__all__ = ["Expand", "ModelLimits", "OnnxModel", "ValueType", "from_proto", "read_model"]
+__all__ = [
+    "Expand",
+    "FileNode",
+    "ModelLimits",
+    "OnnxModel",
+    "ValueType",
+    "from_proto",
+    "read_model",
+]
 
 Expand = Callable[[str, str], bool] | frozenset[str]
 """Which ops are replaced by their function body: a predicate on (domain, op type), or the set of
 their names (`OpType`, or `domain.OpType` outside the default domain)."""
+
+
+@dataclass(frozen=True)
+class FileNode:
+    """A node of the main graph as the file has it, before anything is inlined or folded.
+
+    Attributes:
+        name: Its name, as locations and messages spell it.
+        op_type: Operator, with its domain where that isn't the default one.
+        inputs: Names of the values that it and its subgraphs read.
+        outputs: Names of the values that it makes.
+        scope: Path of the module that it was exported from, e.g. `encoder.layer.0.attention`;
+            empty where the exporter left none.
+    """
+
+    name: str
+    op_type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scope: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +95,7 @@ class OnnxModel:
             input.
         sources: Node name → names of the nodes of the file that it stands for.
         files: The model file and every file of external data that was read.
+        nodes: The nodes of the file, of which `graph` has what folding and inlining left.
     """
 
     graph: onnx.GraphProto
@@ -77,6 +108,7 @@ class OnnxModel:
     outputs: tuple[TensorSpec, ...]
     sources: Mapping[str, tuple[str, ...]]
     files: tuple[Path, ...]
+    nodes: tuple[FileNode, ...]
 
 
 def read_model(
@@ -170,6 +202,7 @@ def _resolve(
     functions = read_functions(model)
     renamed = name_nodes(model)
     check_graph(model, schemas, functions, limits)
+    nodes = tuple(_file_node(node, renamed) for node in model.graph.node)
     names = ValueNames(all_names(model.graph))
     sources: dict[str, tuple[str, ...]] = {}
     inline_calls(model.graph, functions, names, sources, depth=limits.depth, budget=limits.nodes)
@@ -190,4 +223,15 @@ def _resolve(
             for name, origin in resolver.sources.items()
         },
         files=(*files, *tensors.external.opened),
+        nodes=nodes,
+    )
+
+
+def _file_node(node: onnx.NodeProto, renamed: Mapping[str, str]) -> FileNode:
+    return FileNode(
+        name=renamed.get(node.name, node.name),
+        op_type=op_name(node.domain, node.op_type),
+        inputs=tuple(sorted(captured_names(node) | {name for name in node.input if name})),
+        outputs=tuple(name for name in node.output if name),
+        scope=scope_of(node),
     )

@@ -1,0 +1,1 @@
+"""What the parts of a network are for: the steps of pass `classify`, on `dialects.graph.Graph`."""
