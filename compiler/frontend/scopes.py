@@ -25,8 +25,14 @@ def scope_of(node: onnx.NodeProto) -> str:
 
 def scope_of_name(name: str) -> str:
     """The module path that a node's name spells: `/encoder/fc/MatMul` is in `encoder.fc`."""
-    parts = [part for part in name.split("/")[:-1] if part]
-    return ".".join(parts)
+    path: list[str] = []
+    for part in name.split("/")[:-1]:
+        # `/blocks/blocks.0/fc`: an element of a list of modules repeats the list's name.
+        if path and part.startswith(f"{path[-1]}."):
+            path[-1] = part
+        elif part:
+            path.append(part)
+    return ".".join(path)
 
 
 def _innermost(paths: list[str]) -> str:

@@ -136,6 +136,10 @@ class Draft:
         left, right = node.operands
         return left is not right and len(left.shape) == len(right.shape) == len(node.result.shape)
 
+    def readers(self, node: Node) -> list[Node]:
+        """The nodes that read what a node makes, and not only its extents."""
+        return [user for t in node.results for user in t.users if user.key != "onnx.Shape"]
+
     def epilogue(self, part: Part, node: Node, role: Role) -> Node:
         """Takes what follows a node for itself alone: bias, scale, activation, moves.
 
@@ -143,7 +147,7 @@ class Draft:
             The last node taken, or `node`.
         """
         while True:
-            following = node.result.users
+            following = self.readers(node)
             if len(following) != 1 or node.result.is_output or not self.is_free(following[0]):
                 return node
             after = following[0]

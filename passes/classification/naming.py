@@ -11,6 +11,8 @@ from noema.dialects.graph import Node
 from noema.passes.classification.draft import Draft, Part
 from noema.workload import ComponentKind
 
+_PLACED = frozenset({Role.RESAMPLE, Role.INTERACTION})
+"""Roles of generic parts that are at a place of their own in the network."""
 _ENOUGH = 0.8
 """Share of the parts with weights that must have a scope for scopes to name the parts."""
 _LONGEST_LAYER = 40
@@ -26,9 +28,9 @@ def name_parts(draft: Draft, scopes: Mapping[str, str]) -> None:
         draft: The parts.
         scopes: ONNX node → path of the module that it was exported from.
     """
-    main = [p for p in draft.parts if p.kind not in _UNNAMED]
+    main = [p for p in draft.parts if p.kind not in _UNNAMED or p.role in _PLACED]
     paths = {part: _scope(draft, part, scopes) for part in main}
-    with_weights = [p for p in main if p.kind is not ComponentKind.NORM or paths[p]]
+    with_weights = [p for p in main if p.kind not in (ComponentKind.NORM, ComponentKind.GENERIC)]
     named = [p for p in with_weights if paths[p]]
     if not with_weights or len(named) < _ENOUGH * len(with_weights):
         paths = _structural(main)

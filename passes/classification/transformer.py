@@ -85,7 +85,7 @@ def _mixing(draft: Draft, softmax: Node) -> Node | None:
     """The product that the probabilities are the left side of."""
     node = softmax
     for _ in range(6):
-        following = node.result.users
+        following = draft.readers(node)
         if len(following) != 1:
             return None
         (after,) = following
@@ -187,10 +187,12 @@ def _take_output(draft: Draft, part: Part, core: Node) -> None:
     """Takes what brings the heads together and projects them, with its bias."""
     node = core
     for _ in range(12):
-        following = [user for user in node.result.users if draft.is_free(user)]
+        following = draft.readers(node)
         if len(following) != 1 or node.result.is_output:
             return
         (after,) = following
+        if not draft.is_free(after):
+            return
         if draft.is_weighted(after):
             draft.take(part, after, Role.ATTENTION_OUTPUT)
             _take_bias(draft, part, after, Role.ATTENTION_OUTPUT)
@@ -203,8 +205,8 @@ def _take_output(draft: Draft, part: Part, core: Node) -> None:
 
 def _take_bias(draft: Draft, part: Part, node: Node, role: Role) -> Node:
     """Takes the constant additions, scales and moves that follow; returns the last one."""
-    while not node.result.is_output and len(node.result.users) == 1:
-        (after,) = node.result.users
+    while not node.result.is_output and len(draft.readers(node)) == 1:
+        (after,) = draft.readers(node)
         moves = after.key in MOVES - {"onnx.Concat"} and bool(draft.data(after))
         if not draft.is_free(after) or not (draft.is_affine(after) or moves):
             break
@@ -410,7 +412,11 @@ def name_norm_roles(draft: Draft) -> None:
         source = norm.operands[0]
         if all(not t.users for t in norm.results) or _only_to_heads(draft, norm):
             role = Role.NORM_FINAL
-        elif source.node is not None and draft.is_residual(source.node) and len(source.users) == 1:
+        elif (
+            source.node is not None
+            and draft.is_residual(source.node)
+            and len(draft.readers(source.node)) == 1
+        ):
             role = Role.NORM_POST
         elif len(source.users) > 1:
             role = Role.NORM_PRE

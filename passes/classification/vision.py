@@ -112,8 +112,8 @@ def _tokens(draft: Draft, conv: Node) -> list[Node]:
     """The nodes that make a sequence of a convolution's result; none if nothing does."""
     found: list[Node] = []
     node = conv
-    while len(node.result.users) == 1 and draft.is_free(node.result.users[0]):
-        (after,) = node.result.users
+    while len(draft.readers(node)) == 1 and draft.is_free(draft.readers(node)[0]):
+        (after,) = draft.readers(node)
         shape_alone = after.key in MOVES or (draft.is_affine(after) and node is conv)
         if not shape_alone or len(draft.data(after)) != 1:
             break
@@ -132,15 +132,15 @@ def find_convs(draft: Draft) -> None:
             before is not None
             and draft.is_free(before)
             and before.key == "onnx.Pad"
-            and len(before.result.users) == 1
+            and len(draft.readers(before)) == 1
         ):
             draft.take(part, before, role)
         _take_epilogue(draft, part, conv)
 
 
 def _take_epilogue(draft: Draft, part: Part, node: Node) -> None:
-    while len(node.result.users) == 1 and not node.result.is_output:
-        (after,) = node.result.users
+    while len(draft.readers(node)) == 1 and not node.result.is_output:
+        (after,) = draft.readers(node)
         if not draft.is_free(after):
             return
         if after.key == "norm.batch":
@@ -180,8 +180,8 @@ def _pointwise_role(draft: Draft, conv: Node) -> Role:
     if _is_depthwise(_conv_before(draft, source)):
         return Role.CONV_PROJECT
     after = conv
-    while len(after.result.users) == 1:
-        (after,) = after.result.users
+    while len(draft.readers(after)) == 1:
+        (after,) = draft.readers(after)
         if after.key in CONV:
             return Role.CONV_EXPAND if _is_depthwise(after) else Role.CONV_POINTWISE
         if draft.is_residual(after):
