@@ -24,7 +24,9 @@ from torch_mlir import ir
 from torch_mlir.dialects import ext
 from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, result
 
+from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
+from noema.dialects.shapes import broadcast_shapes, compatible, same_shape, shape_of
 
 Tensor = ir.RankedTensorType
 MAX_INPUTS = 16
@@ -65,38 +67,6 @@ def _type(value: ir.Value) -> ir.RankedTensorType | None:
     return value.type if isinstance(value.type, Tensor) else None
 
 
-def _dynamic() -> int:
-    return ir.ShapedType.get_dynamic_size()
-
-
-def shape_of(value: ir.Value) -> tuple[int | None, ...]:
-    """Extents of a ranked tensor value, None where dynamic."""
-    return tuple(None if d == _dynamic() else d for d in Tensor(value.type).shape)
-
-
-def _compatible(a: int | None, b: int | None) -> bool:
-    return a is None or b is None or a == b
-
-
-def broadcast_shapes(
-    shapes: Sequence[tuple[int | None, ...]],
-) -> tuple[int | None, ...] | None:
-    """Numpy broadcasting where None is an unknown extent; None if the shapes don't agree."""
-    rank = max((len(s) for s in shapes), default=0)
-    extents: list[int | None] = []
-    for axis in range(-rank, 0):
-        dims = [s[axis] for s in shapes if len(s) >= -axis]
-        known = {d for d in dims if d is not None and d != 1}
-        if len(known) > 1:
-            return None
-        extents.append(known.pop() if known else (None if None in dims else 1))
-    return tuple(extents)
-
-
-def _same_shape(a: tuple[int | None, ...], b: tuple[int | None, ...]) -> bool:
-    return len(a) == len(b) and all(map(_compatible, a, b))
-
-
 def _checked(check: Callable[[Any], str | None]) -> Callable[[Any], bool]:
     """Turns a check that returns a complaint into a verifier; nothing may escape from one."""
 
@@ -119,6 +89,14 @@ def _flag(op: Any, name: str) -> bool:
 
 def _int(op: Any, name: str) -> int:
     return int(ir.IntegerAttr(op.attributes[name]).value)
+
+
+def _float(op: Any, name: str) -> float:
+    return float(ir.FloatAttr(op.attributes[name]).value)
+
+
+def _element(value: ir.Value) -> str:
+    return str(Tensor(value.type).element_type)
 
 
 def _text(op: Any, name: str) -> str:
@@ -176,13 +154,13 @@ class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
             lhs = (*lhs[:-2], lhs[-1], lhs[-2])
         if _flag(op, "transpose_rhs"):
             rhs = (*rhs[:-2], rhs[-1], rhs[-2])
-        if not _compatible(lhs[-1], rhs[-2]):
+        if not compatible(lhs[-1], rhs[-2]):
             return f"contraction extents differ: {lhs[-1]} and {rhs[-2]}"
         batch = broadcast_shapes([lhs[:-2], rhs[:-2]])
         if batch is None:
             return f"batch shapes don't broadcast: {lhs[:-2]} and {rhs[:-2]}"
         want, got = (*batch, lhs[-2], rhs[-1]), shape_of(op.results[0])
-        return None if _same_shape(want, got) else f"result shape is {got}, expected {want}"
+        return None if same_shape(want, got) else f"result shape is {got}, expected {want}"
 
 
 class ConvOp(Sem.Operation, name="conv", traits=[Pure]):
@@ -225,7 +203,7 @@ class ConvOp(Sem.Operation, name="conv", traits=[Pure]):
             else:
                 padded = size + pads[i] + pads[spatial + i]
                 want.append((padded - dilations[i] * (kernel - 1) - 1) // strides[i] + 1)
-        return None if _same_shape(tuple(want), res) else f"result shape is {res}, expected {want}"
+        return None if same_shape(tuple(want), res) else f"result shape is {res}, expected {want}"
 
 
 class SoftmaxOp(Sem.Operation, name="softmax", traits=[Pure]):
@@ -242,7 +220,7 @@ class SoftmaxOp(Sem.Operation, name="softmax", traits=[Pure]):
         x, res = shape_of(op.operands[0]), shape_of(op.results[0])
         if not 0 <= _int(op, "axis") < len(x):
             return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
-        return None if _same_shape(x, res) else f"result shape is {res}, expected {x}"
+        return None if same_shape(x, res) else f"result shape is {res}, expected {x}"
 
 
 class NormOp(Sem.Operation, name="norm", traits=[Pure]):
@@ -270,7 +248,7 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
         kind, x, res = _text(op, "kind"), shape_of(op.operands[0]), shape_of(op.results[0])
         if kind not in {*NormKind}:
             return f"kind {kind!r} is none of {', '.join(NormKind)}"
-        if not _same_shape(x, res):
+        if not same_shape(x, res):
             return f"result shape is {res}, expected {x}"
         if not 0 <= _int(op, "axis") < max(len(x), 1):
             return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
@@ -281,6 +259,136 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
         if groups < 1 or (x[1:2] and x[1] is not None and x[1] % groups):
             return f"has {x[1]} channels, not a multiple of {groups} groups"
         return None
+
+
+class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
+    """Scaled-dot-product attention: softmax(cap(q kᵀ · scale) + bias) v, per batch and head.
+
+    Operands are (B, heads, S, size), or (B, S, heads · size) with `q_num_heads`, `kv_num_heads`.
+    Queries have a multiple of the heads of keys and values; query head h reads key head
+    h · kv / q. The meaning is that of ONNX's `Attention` (opset 24), operand by operand:
+
+    - `mask` broadcasts onto the scores (B, heads, M, N): booleans, where false forbids, or floats
+      that are added. A last dimension shorter than N forbids the rest.
+    - `past_key`, `past_value` (B, heads, P, size) come before k and v; `present_key`,
+      `present_value` are the two joined.
+    - `nonpad_kv_seqlen` (B): how many keys count.
+    - `is_causal`: query i sees keys up to i + P.
+    - `softcap` c > 0: cap(s) = c · tanh(s / c).
+    - A query that may see no key (its whole bias is -inf) gives zeros, not NaN.
+    - `qk` is the intermediate that `qk_matmul_output_mode` says: 0 scaled scores, 1 after the cap,
+      2 after the bias, 3 probabilities.
+
+    `scale` is the factor itself, never a default. Attributes that may be absent:
+    `qk_matmul_output_mode` (0), `softmax_precision` (an ONNX element type; f32 or wider is used
+    anyhow), `left_window_size`, `right_window_size` (-1: how far before and after its own position
+    a query sees).
+    """
+
+    q: Operand[Tensor]
+    k: Operand[Tensor]
+    v: Operand[Tensor]
+    mask: Optional[Operand[Tensor]] = None
+    past_key: Optional[Operand[Tensor]] = None
+    past_value: Optional[Operand[Tensor]] = None
+    nonpad_kv_seqlen: Optional[Operand[Tensor]] = None
+    res: Result[Tensor] = result(kw_only=True)
+    present_key: Optional[Result[Tensor]] = None
+    present_value: Optional[Result[Tensor]] = None
+    qk: Optional[Result[Tensor]] = None
+    scale: ir.FloatAttr = attribute(kw_only=True)
+    is_causal: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
+    softcap: ir.FloatAttr = attribute(default_factory=lambda: _f32(0.0))
+    q_num_heads: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
+    kv_num_heads: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        given = [*slots(op), *[None] * 7][:7]
+        operands = [None if v is None else shape_of(v) for v in given]
+        heads = (_int(op, "q_num_heads"), _int(op, "kv_num_heads"))
+        wanted, complaint = shapes.attention(operands, *heads)
+        if complaint:
+            return complaint
+        for name, value, want in zip(
+            ("y", "present_key", "present_value", "qk"), slots(op, "result"), wanted, strict=False
+        ):
+            if value is not None and not same_shape(shape_of(value), want):
+                return f"{name} is {shape_of(value)}, expected {want}"
+        first = given[0]
+        assert first is not None
+        for value in (*given[1:3], *given[4:6], *slots(op, "result")[:3]):
+            if value is not None and _element(value) != _element(first):
+                return f"has q of {_element(first)} and another operand of {_element(value)}"
+        if not _float(op, "scale") or _float(op, "softcap") < 0:
+            return "has a scale of 0, or a negative softcap"
+        return None
+
+
+class RopeOp(Sem.Operation, name="rope", traits=[Pure]):
+    """Rotary position embedding: x · cos + rotate(x) · sin on the first features of each head.
+
+    rotate takes the pairs (a, b) to (-b, a): the features i and i + half, or neighbours if
+    `interleaved`. The first `rotary_embedding_dim` features (0: all) are rotated, the rest kept.
+    `cos` and `sin` end in a factor per rotated feature, or per pair.
+
+    1. Without `positions`: cos and sin broadcast onto x (…, head size). If `num_heads` isn't 0, x
+       is (B, S, heads · head size) and they broadcast onto (B, S, heads, head size).
+    2. With `positions` (B, S): cos and sin are tables, of a row per position. x is (B, heads, S,
+       head size), or (B, S, heads · head size) with `num_heads`. This is ONNX's `RotaryEmbedding`.
+    """
+
+    x: Operand[Tensor]
+    cos: Operand[Tensor]
+    sin: Operand[Tensor]
+    positions: Optional[Operand[Tensor]] = None
+    res: Result[Tensor] = result(kw_only=True)
+    interleaved: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
+    num_heads: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
+    rotary_embedding_dim: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        operands = [shape_of(v) for v in op.operands]
+        complaint = shapes.rope(
+            (*operands, *[None] * (4 - len(operands))),
+            _int(op, "rotary_embedding_dim"),
+            _int(op, "num_heads"),
+        )
+        if complaint:
+            return complaint
+        x, cos, sin = list(op.operands)[:3]
+        if len({_element(v) for v in (x, cos, sin, op.results[0])}) != 1:
+            return "has x, cos, sin and result of different element types"
+        res = shape_of(op.results[0])
+        return (
+            None
+            if same_shape(operands[0], res)
+            else f"result shape is {res}, expected {shape_of(x)}"
+        )
+
+
+class EmbeddingOp(Sem.Operation, name="embedding", traits=[Pure]):
+    """Rows of a table: (rows, width) by integer ids (…) → (…, width). Negative ids count back."""
+
+    table: Operand[Tensor]
+    ids: Operand[Tensor]
+    res: Result[Tensor]
+
+    @staticmethod
+    @_checked
+    def verify_invariants(op: Any) -> str | None:
+        table, ids = shape_of(op.operands[0]), shape_of(op.operands[1])
+        if len(table) != 2:
+            return f"takes a table of rank 2, not {table}"
+        if _element(op.operands[1]) not in ("i32", "i64"):
+            return f"takes ids of i32 or i64, not {_element(op.operands[1])}"
+        if _element(op.operands[0]) != _element(op.results[0]):
+            return "has a table and a result of different element types"
+        want, got = (*ids, table[1]), shape_of(op.results[0])
+        return None if same_shape(want, got) else f"result shape is {got}, expected {want}"
 
 
 class ActivationOp(Sem.Operation, name="activation", traits=[Pure]):
@@ -299,7 +407,7 @@ class ActivationOp(Sem.Operation, name="activation", traits=[Pure]):
         if kind not in {*ActivationKind}:
             return f"kind {kind!r} is none of {', '.join(ActivationKind)}"
         x, res = shape_of(op.operands[0]), shape_of(op.results[0])
-        return None if _same_shape(x, res) else f"result shape is {res}, expected {x}"
+        return None if same_shape(x, res) else f"result shape is {res}, expected {x}"
 
 
 class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
@@ -324,7 +432,7 @@ class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
         if want is None:
             return "operand shapes don't broadcast"
         res = shape_of(op.results[0])
-        if not _same_shape(want, res):
+        if not same_shape(want, res):
             return f"result shape is {res}, expected {want}"
         element = Tensor(op.results[0].type).element_type
         if kind.is_predicate:
@@ -342,6 +450,10 @@ class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
 
 def _f32(value: float) -> ir.FloatAttr:
     return ir.FloatAttr.get(ir.F32Type.get(), value)
+
+
+def _i64(value: int) -> ir.IntegerAttr:
+    return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
 
 
 def _onnx_fields() -> dict[str, Any]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from noema.dialects.graph import is_used
 from noema.errors import InternalError
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.activation import RaiseActivation, RaiseGelu
+from noema.passes.patterns.attention import RaiseAttention, RaiseRotaryEmbedding
 from noema.passes.patterns.conv import RaiseConv
 from noema.passes.patterns.elementwise import (
     DropIdentity,
@@ -21,6 +23,7 @@ from noema.passes.patterns.elementwise import (
     RaisePRelu,
     RaiseVariadic,
 )
+from noema.passes.patterns.embedding import RaiseEmbedding
 from noema.passes.patterns.matmul import RaiseGemm, RaiseMatMul
 from noema.passes.patterns.norm import (
     RaiseBatchNorm,
@@ -35,6 +38,9 @@ REWRITES: tuple[OnnxRewrite, ...] = (
     RaiseMatMul(),
     RaiseGemm(),
     RaiseConv(),
+    RaiseAttention(),
+    RaiseRotaryEmbedding(),
+    RaiseEmbedding(),
     RaiseSoftmax(),
     RaiseLayerNorm(),
     RaiseBatchNorm(),
@@ -109,12 +115,16 @@ def _raise(op: ir.OpView, rewrites: Mapping[str, OnnxRewrite]) -> bool:
     rewrite = None if node is None else rewrites.get(node.op_type)
     if node is None or rewrite is None or not node.outputs or node.outputs[0] is None:
         return False
-    if any(v is not None and next(iter(v.uses), None) is not None for v in node.outputs[1:]):
+    others = [v for v in node.outputs[1:] if v is not None]
+    if not rewrite.all_outputs and any(map(is_used, others)):
         return False
     with op.location, ir.InsertionPoint(op):
-        value = rewrite.rewrite(node)
-    if value is None:
+        made = rewrite.rewrite(node)
+    if made is None:
         return False
-    node.outputs[0].replace_all_uses_with(value)
+    values = [made] if isinstance(made, ir.Value) else made
+    for output, value in zip(node.outputs, values, strict=False):
+        if output is not None and value is not None:
+            output.replace_all_uses_with(value)
     op.operation.erase()
     return True

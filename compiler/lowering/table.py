@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from noema.lowering.activation import lower_activation
-from noema.lowering.attention import lower_attention, lower_rotary_embedding
+from noema.lowering.attention import lower_attention
 from noema.lowering.cast import lower_bit_cast, lower_cast
 from noema.lowering.conv import lower_conv
 from noema.lowering.conv_transpose import lower_col2im, lower_conv_transpose
@@ -60,6 +60,7 @@ from noema.lowering.reduction import (
     lower_reduce,
 )
 from noema.lowering.resize import lower_resize
+from noema.lowering.rope import lower_rope
 from noema.lowering.sampling import lower_deform_conv, lower_grid_sample
 from noema.lowering.scatter import (
     lower_scatter_elements,
@@ -88,10 +89,13 @@ from noema.lowering.spectrum import lower_dft, lower_mel_weight_matrix, lower_st
 
 SEM: Mapping[str, Lowering] = {
     "sem.activation": lower_activation,
+    "sem.attention": lower_attention,
     "sem.conv": lower_conv,
     "sem.elementwise": lower_elementwise,
+    "sem.embedding": lower_gather,
     "sem.matmul": lower_matmul,
     "sem.norm": lower_norm,
+    "sem.rope": lower_rope,
     "sem.softmax": lower_softmax,
 }
 
@@ -162,7 +166,6 @@ ONNX: Mapping[str, Lowering] = {
     "Reshape": lower_reshape,
     "Resize": lower_resize,
     "ReverseSequence": lower_reverse_sequence,
-    "RotaryEmbedding": lower_rotary_embedding,
     "STFT": lower_stft,
     "Scatter": lower_scatter_elements,
     "ScatterElements": lower_scatter_elements,

@@ -1,7 +1,7 @@
 """The frame of a rewrite that turns one `sem.onnx` node into named ops.
 
 A rewrite checks its guards first and builds only when all hold, so that declining leaves no
-trace; it returns the value that stands for the node's first output.
+trace; it returns the value that stands for the node's first output, or a value for each output.
 """
 
 from __future__ import annotations
@@ -116,18 +116,21 @@ class OnnxNode:
 
 
 class OnnxRewrite(ABC):
-    """One rewrite of single nodes. Only the first output may have uses when it is tried."""
+    """One rewrite of single nodes."""
 
     op_types: ClassVar[tuple[str, ...]]
     """The ONNX operators that it looks at."""
+    all_outputs: ClassVar[bool] = False
+    """Whether it serves every output; else only the first may have uses when it is tried."""
 
     @abstractmethod
-    def rewrite(self, node: OnnxNode) -> ir.Value | None:
+    def rewrite(self, node: OnnxNode) -> ir.Value | Sequence[ir.Value | None] | None:
         """Builds the replacement at the current insertion point and location.
 
         Returns:
-            A value of the type of the node's first output; None to leave the node as it is, in
-            which case nothing was built.
+            A value of the type of the node's first output, or, for `all_outputs`, one for each
+            output (None where it is omitted); None to leave the node as it is, in which case
+            nothing was built.
         """
 
 

@@ -26,22 +26,56 @@ func.func @main(%x: tensor<?x4x?x8xf32>, %y: tensor<?x2x?x8xf32>, %z: tensor<?x2
 
 // -----
 
+// The same from the named op, which carries the scale; what is cached comes before the keys.
+// CHECK-LABEL: func.func @main(
+// CHECK: arith.constant 5.000000e-01
+// CHECK: tensor.insert_slice
+// CHECK: iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]
+// CHECK: linalg.softmax dimension(3)
+func.func @main(%x: tensor<2x4x3x8xf32>, %y: tensor<2x2x3x8xf32>, %p: tensor<2x2x5x8xf32>) -> (tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>) {
+  %0:2 = "sem.attention"(%x, %y, %y, %p, %p) {
+    scale = 0.5 : f64, is_causal = true, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64,
+    operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 0>, resultSegmentSizes = array<i32: 1, 1, 0, 0>
+  } : (tensor<2x4x3x8xf32>, tensor<2x2x3x8xf32>, tensor<2x2x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>) -> (tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>)
+  return %0#0, %0#1 : tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @main(
 // CHECK: tensor.extract %arg1[
 // CHECK: tensor.extract %arg2[
-// CHECK: tensor.expand_shape %arg0
+// CHECK: tensor.expand_shape
 // CHECK-SAME: into tensor<?x4x5x2x4xf32>
 // CHECK: linalg.generic
 // CHECK: arith.subf
 // CHECK: arith.addf
 // CHECK: -> tensor<?x4x5x2x4xf32>
 func.func @main(%x: tensor<?x4x5x8xf32>, %y: tensor<5x4xf32>, %z: tensor<5x4xf32>, %u: tensor<?x5xi64>) -> tensor<?x4x5x8xf32> {
-  %0 = "sem.onnx"(%x, %y, %z, %u) {
-    op_type = "RotaryEmbedding", domain = "", version = 24 : i64, attrs = {},
-    operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
-    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  %0 = "sem.rope"(%x, %y, %z, %u) {
+    interleaved = false, num_heads = 0 : i64, rotary_embedding_dim = 0 : i64,
+    operandSegmentSizes = array<i32: 1, 1, 1, 1>
   } : (tensor<?x4x5x8xf32>, tensor<5x4xf32>, tensor<5x4xf32>, tensor<?x5xi64>) -> tensor<?x4x5x8xf32>
   return %0 : tensor<?x4x5x8xf32>
+}
+
+// -----
+
+// A factor per feature is split into pairs like x itself; neighbours are the pairs.
+// CHECK-LABEL: func.func @main(
+// CHECK: tensor.expand_shape
+// CHECK-SAME: into tensor<2x3x4x2x2xf32>
+// CHECK: tensor.expand_shape
+// CHECK-SAME: into tensor<4x2x2xf32>
+// CHECK: linalg.generic
+// CHECK: arith.subf
+// CHECK: tensor.insert_slice
+func.func @main(%x: tensor<2x3x4x6xf32>, %c: tensor<4x4xf32>) -> tensor<2x3x4x6xf32> {
+  %0 = "sem.rope"(%x, %c, %c) {
+    interleaved = true, num_heads = 0 : i64, rotary_embedding_dim = 4 : i64,
+    operandSegmentSizes = array<i32: 1, 1, 1, 0>
+  } : (tensor<2x3x4x6xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<2x3x4x6xf32>
+  return %0 : tensor<2x3x4x6xf32>
 }
 
 // -----

@@ -51,3 +51,14 @@ func.func @main(%x: tensor<?x4x5xf32>, %y: tensor<6x2xi64>) -> tensor<6x5xf32> {
   } : (tensor<?x4x5xf32>, tensor<6x2xi64>) -> tensor<6x5xf32>
   return %0 : tensor<6x5xf32>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @main(
+// CHECK: linalg.generic
+// CHECK: tensor.extract %arg0[
+// CHECK: -> tensor<?x5x8xf32>
+func.func @main(%t: tensor<100x8xf32>, %i: tensor<?x5xi64>) -> tensor<?x5x8xf32> {
+  %0 = "sem.embedding"(%t, %i) : (tensor<100x8xf32>, tensor<?x5xi64>) -> tensor<?x5x8xf32>
+  return %0 : tensor<?x5x8xf32>
+}
