@@ -10,9 +10,10 @@ from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
+from noema.passes.patterns.sigmoid import Swish
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
-    (),  # activations, norms
+    (Swish(),),  # activations, norms
     (),  # rotary embedding, token embedding
     (),  # attention
 )

@@ -8,9 +8,29 @@ from torch_mlir import ir
 
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
+from noema.passes.patterns.cast import DropCast, MergeCasts
+from noema.passes.patterns.identity import (
+    DropConcat,
+    DropExpand,
+    DropReshape,
+    DropSlice,
+    DropTranspose,
+)
+from noema.passes.patterns.layout import MergeReshapes, MergeTransposes, TransposeIntoMatmul
 from noema.passes.patterns.pattern import Pattern
 
-PATTERNS: tuple[Pattern, ...] = ()
+PATTERNS: tuple[Pattern, ...] = (
+    DropCast(),
+    MergeCasts(),
+    DropReshape(),
+    DropTranspose(),
+    DropExpand(),
+    DropSlice(),
+    DropConcat(),
+    MergeReshapes(),
+    MergeTransposes(),
+    TransposeIntoMatmul(),
+)
 """All simplifications, applied together until none matches."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
+from noema.dialects import sem
 from noema.dialects.elements import to_array
 from noema.dialects.graph import definer, key_of
 from noema.passes.base import PassContext
@@ -69,3 +70,61 @@ def constant_ints(value: ir.Value, context: PassContext) -> list[int] | None:
     if array is None or array.ndim > 1 or array.size > 64 or array.dtype.kind not in "iu":
         return None
     return [int(v) for v in array.reshape(-1)]
+
+
+def attribute(op: ir.Operation, name: str) -> ir.Attribute | None:
+    """An attribute of the ONNX node in a `sem.onnx`."""
+    held = ir.DictAttr(op.attributes["attrs"])
+    return held[name] if name in held else None
+
+
+def integer(op: ir.Operation, name: str, default: int) -> int:
+    """An INT attribute of the ONNX node in a `sem.onnx`."""
+    found = attribute(op, name)
+    return default if found is None else ir.IntegerAttr(found).value
+
+
+def integers(op: ir.Operation, name: str) -> list[int] | None:
+    """An INTS attribute of the ONNX node in a `sem.onnx`."""
+    found = attribute(op, name)
+    return None if found is None else list(ir.DenseI64ArrayAttr(found))
+
+
+def version(op: ir.Operation) -> int:
+    """The opset version of a `sem.onnx`."""
+    return ir.IntegerAttr(op.attributes["version"]).value
+
+
+def axes(op: ir.Operation, context: PassContext) -> list[int] | None:
+    """The axes of a Reduce…, Squeeze or Unsqueeze node in rising order, from the front.
+
+    They are an attribute or the second input, by opset. Absent ones are all axes of a reduction,
+    and the axes of extent 1 of a Squeeze.
+
+    Returns:
+        None if they aren't constant, or not all known.
+    """
+    x = op.operands[0]
+    key = key_of(op)
+    found = integers(op, "axes")
+    if found is None and len(op.operands) > 1:
+        found = constant_ints(op.operands[1], context)
+        if found is None:
+            return None
+    shape = sem.shape_of(x)
+    rank = len(shape)
+    if key == "onnx.Unsqueeze":
+        rank += len(found or ())
+    if not found:
+        if key == "onnx.Squeeze":
+            return None if None in shape else [i for i, d in enumerate(shape) if d == 1]
+        if integer(op, "noop_with_empty_axes", 0):
+            return []
+        return list(range(rank))
+    return sorted(a + rank if a < 0 else a for a in found)
+
+
+def permutation(op: ir.Operation) -> list[int]:
+    """The `perm` of a Transpose node; by default it reverses the axes."""
+    found = integers(op, "perm")
+    return list(range(len(sem.shape_of(op.operands[0]))))[::-1] if found is None else found
