@@ -13,7 +13,7 @@ from torch_mlir.dialects import arith, math
 
 from noema.dialects.attrs import ElementwiseKind as Kind
 from noema.dtypes import DType, from_name
-from noema.lowering import emit
+from noema.lowering import circular, emit
 from noema.lowering.node import Declined, Node
 
 Scalar = ir.Value
@@ -282,7 +282,7 @@ _FLOAT: Mapping[Kind, Function] = {
     Kind.ATAN: lambda x: math.AtanOp(x).result,
     Kind.ATANH: _atanh,
     Kind.CEIL: lambda x: math.CeilOp(x).result,
-    Kind.COS: lambda x: math.CosOp(x).result,
+    Kind.COS: circular.cosine,
     Kind.COSH: _cosh,
     Kind.ERF: lambda x: math.ErfOp(x).result,
     Kind.EXP: lambda x: math.ExpOp(x).result,
@@ -293,10 +293,10 @@ _FLOAT: Mapping[Kind, Function] = {
     Kind.RECIPROCAL: lambda x: arith.DivFOp(_constant(x, 1), x).result,
     Kind.ROUND: lambda x: math.RoundEvenOp(x).result,
     Kind.SIGN: _sign_float,
-    Kind.SIN: lambda x: math.SinOp(x).result,
+    Kind.SIN: circular.sine,
     Kind.SINH: _sinh,
     Kind.SQRT: lambda x: math.SqrtOp(x).result,
-    Kind.TAN: lambda x: math.TanOp(x).result,
+    Kind.TAN: circular.tangent,
     Kind.ADD: lambda a, b: arith.AddFOp(a, b).result,
     Kind.DIV: lambda a, b: arith.DivFOp(a, b).result,
     Kind.EQUAL: _float_compare(arith.CmpFPredicate.OEQ),

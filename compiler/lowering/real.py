@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 from torch_mlir.dialects import arith, math
 
-from noema.lowering import emit, scalars
+from noema.lowering import circular, emit, scalars
 from noema.lowering.scalars import Extent
 
 Table = NDArray[np.float64]
@@ -122,14 +122,14 @@ def ceil(x: Number) -> Number:
 def cosine(x: Number) -> Number:
     """The cosine of an angle."""
     if isinstance(x, Real):
-        return Real(math.CosOp(x.value).result)
+        return Real(circular.cosine(x.value))
     return np.cos(x)
 
 
 def sine(x: Number) -> Number:
     """The sine of an angle."""
     if isinstance(x, Real):
-        return Real(math.SinOp(x.value).result)
+        return Real(circular.sine(x.value))
     return np.sin(x)
 
 

@@ -27,6 +27,10 @@ from noema.lowering.scalars import Extent
 _LARGEST_CONSTANT = 1 << 18
 """Matrices with more elements are computed by the program instead of being part of it."""
 
+_SHORT = 64
+"""Transforms of up to so many samples are sums in f64, which take no time there: rounded once, they
+are as good as a fast transform, whose sums are of fewer terms."""
+
 _LARGEST_MATRIX = 1 << 26
 """Longer transforms, whose matrices have more elements, want another algorithm."""
 
@@ -93,8 +97,6 @@ class _Transform:
         known = [n for n in (*sizes, self.length) if isinstance(n, int)]
         if len(known) == 5 and math.prod(known[:4]) <= _LARGEST_CONSTANT:
             made = emit.constant(self._constant(known, work))
-        elif work.bits > 32:
-            raise Declined("a transform in float64 of a length that isn't known")
         else:
             made = self._computed(sizes, ir.Type.parse(work.mlir))
         return slicing.merge(slicing.merge(made, 2, 2), 0, 2)
@@ -142,10 +144,16 @@ class _Transform:
         return slicing.split(product, 1, [self.outputs, self.parts])
 
 
+def _working(kind: str, dtype: DType, samples: Extent) -> DType:
+    """The type that transforms of at most so many samples are computed in."""
+    plain = working_float(dtype, kind)
+    short = isinstance(samples, int) and samples <= _SHORT
+    return from_name("float64") if short else plain
+
+
 def lower_dft(node: Node) -> ir.Value:
     """Transforms along one dimension of x (…, parts), where parts is 1 (real) or 2 (complex)."""
     x, dtype = node.operand(0), node.dtype(0)
-    work = working_float(dtype, "DFT")
     sizes = emit.extents(x)
     count = len(sizes)
     if node.version < 20:
@@ -167,7 +175,12 @@ def lower_dft(node: Node) -> ir.Value:
         length = scalars.multiply(scalars.subtract(three[1], 1), 2)
     else:
         length = three[1]
-    transform = _Transform(inverse, halved, _positive(length, "samples"))
+    length = _positive(length, "samples")
+    transform = _Transform(inverse, halved, length)
+    known = [n for n in sizes[:-1] if isinstance(n, int)]
+    # An axis that isn't known may be any of them.
+    longest = max(known) if given is None and len(known) == count - 1 else length
+    work = _working("DFT", dtype, length if isinstance(axis, int) else longest)
     rows = emit.reshape(converted(x, dtype, work), [*three, sizes[-1]])
     rows = emit.transpose(rows, [0, 2, 1, 3])
     made = transform.of(slicing.merge(rows, 0, 2), work)
@@ -193,7 +206,6 @@ def _positive(number: Extent, of: str) -> Extent:
 def lower_stft(node: Node) -> ir.Value:
     """Transforms (N, frames, frequencies, 2) of the frames of a signal (N, samples, parts)."""
     x, dtype, window = node.operand(0), node.dtype(0), node.optional(2)
-    work = working_float(dtype, "STFT")
     if arguments.rank(x) != 3:
         raise Declined("a signal of other than three dimensions")
     batch, samples, parts = emit.extents(x)
@@ -207,6 +219,7 @@ def lower_stft(node: Node) -> ir.Value:
     else:
         length = samples
     length = _positive(length, "samples in a frame")
+    work = _working("STFT", dtype, length)
 
     def count() -> Extent:
         starts = scalars.floor_divide(scalars.subtract(samples, length), step)

@@ -56,7 +56,7 @@ def run(
     json_file: Path | None,
     markdown: Path | None,
 ) -> None:
-    """Run cases; exit 0 if every one ended in pass or unsupported."""
+    """Run cases; exit 0 if every one ended in pass, nearer or unsupported."""
     # Where it isn't a terminal there is no width to fit into.
     console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     cases = load_cases()

@@ -15,6 +15,8 @@ class Outcome(Enum):
     """How a case ended, from best to worst."""
 
     PASS = "pass"
+    NEARER = "nearer"
+    """Differs from the stored values, but is as near to the result in float64 as they are."""
     UNSUPPORTED = "unsupported"
     """Refused with `UnsupportedModel`: clean."""
     INVALID = "invalid"
@@ -32,7 +34,7 @@ class Outcome(Enum):
 
     @property
     def is_clean(self) -> bool:
-        return self in (Outcome.PASS, Outcome.UNSUPPORTED)
+        return self in (Outcome.PASS, Outcome.NEARER, Outcome.UNSUPPORTED)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Result:
         op: Operator under test.
         expanded: Whether the operator was replaced by its function body.
         outcome: How it ended.
-        detail: Why, for every outcome but `pass`: one line.
+        detail: Why, for every outcome but `pass`, or both errors for `nearer`: one line.
         seconds: Elapsed time.
     """
 

@@ -78,19 +78,26 @@ def markdown(file: ResultFile) -> str:
         f"All {len(file.results)} cases of the ONNX node suite (`onnx.backend.test`), each "
         "compiled, run and compared by the suite's own rule in a worker process. With "
         f"{versions}.\n",
-        "A case should end in *pass* or *unsupported* (a clean refusal that names the operator); "
-        "everything else is a bug. *invalid*: a valid model refused as invalid; *failed*: another "
-        "typed error; *wrong*: other outputs than expected; *error*: an untyped exception; "
-        "*crash*, *hang*: the process died or was stopped. In the *expanded* cases the operator is "
-        "replaced by its function body.\n",
+        "A case should end in *pass* or *unsupported* (a clean refusal that names the operator), "
+        "or in *nearer*: outputs differ from the stored ones by more than the suite allows, but "
+        "the same model in float64 shows that they are at least as exact; listed below, and not "
+        "counted as passed. Everything else is a bug. *invalid*: a valid model refused as "
+        "invalid; *failed*: another typed error; *wrong*: other outputs than expected; *error*: an "
+        "untyped exception; *crash*, *hang*: the process died or was stopped. In the *expanded* "
+        "cases the operator is replaced by its function body.\n",
         "To see what a change did: `PYTHONPATH=test python -m conformance run --json new.json`, "
         "then `python -m conformance diff old.json new.json`.\n",
         "## Summary\n",
         _table("cases", summary_rows(file), keep=tuple(Outcome)),
     ]
     results = list(file.results.values())
+    if better := [r for r in results if r.outcome is Outcome.NEARER]:
+        parts.append("## *Nearer* than the stored values\n")
+        lines = ["| case | against float64 |", "|---|---|"]
+        lines += [f"| `{r.name}` | {_cell(r.detail)} |" for r in better]
+        parts.append("\n".join(lines) + "\n")
     for outcome in Outcome:
-        if outcome is Outcome.PASS:
+        if outcome in (Outcome.PASS, Outcome.NEARER):
             continue
         rows = reasons(results, outcome)
         if not rows:

@@ -20,6 +20,7 @@ from typing import IO
 from .backends import BACKENDS, Backend
 from .cases import Case, load_cases
 from .compare import mismatch
+from .nearer import nearer
 from .outcome import Outcome
 
 _DETAIL_CHARACTERS = 2000
@@ -56,7 +57,10 @@ def run_case(backend: Backend, case: Case) -> tuple[Outcome, str]:
             traceback.print_exc(file=sys.stderr)
         return outcome, one_line(detail)
     problem = mismatch(case, outputs)
-    return (Outcome.PASS, "") if problem is None else (Outcome.WRONG, one_line(problem))
+    if problem is None:
+        return Outcome.PASS, ""
+    better = nearer(case, outputs)
+    return (Outcome.WRONG, one_line(problem)) if better is None else (Outcome.NEARER, better)
 
 
 def one_line(text: str) -> str:

@@ -2,9 +2,9 @@
 
 // Eight samples become five frequencies of two parts: a product with a constant 8 × 10 matrix.
 // CHECK-LABEL: func.func @main(
-// CHECK: arith.constant dense<{{.*}}tensor<8x10xf32>
+// CHECK: arith.constant dense<{{.*}}tensor<8x10xf64>
 // CHECK: iterator_types = ["parallel", "parallel", "reduction"]
-// CHECK: into tensor<2x5x2xf32>
+// CHECK: arith.truncf {{.*}} f64 to f32
 func.func @main(%a0: tensor<2x8x1xf32>) -> tensor<2x5x2xf32> {
   %0 = "sem.onnx"(%a0) {
     op_type = "DFT", domain = "", version = 20 : i64, attrs = {onesided = 1 : i64},
@@ -38,7 +38,7 @@ func.func @main(%a0: tensor<1x?x1xf32>) -> tensor<1x?x2xf32> {
 // CHECK: tensor.extract %
 // CHECK: arith.mulf
 // CHECK: iterator_types = ["parallel", "parallel", "reduction"]
-// CHECK: into tensor<1x?x5x2xf32>
+// CHECK: arith.truncf {{.*}} f64 to f32
 func.func @main(%a0: tensor<1x64x1xf32>, %a1: tensor<i64>, %a2: tensor<8xf32>) -> tensor<1x?x5x2xf32> {
   %0 = "sem.onnx"(%a0, %a1, %a2) {
     op_type = "STFT", domain = "", version = 17 : i64, attrs = {onesided = 1 : i64},

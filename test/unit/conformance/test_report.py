@@ -62,10 +62,17 @@ def test_page_counts_plain_and_expanded_apart() -> None:
             _result("a_expanded", Outcome.UNSUPPORTED, "Abs: a|b <c>"),
         )
     )
-    assert "| plain | 1 | 1 |" in page and "| expanded | 1 |  | 1 |" in page
+    assert "| plain | 1 | 1 |" in page and "| expanded | 1 |  |  | 1 |" in page
     assert "a\\|b &lt;c>" in page
 
 
 def test_share_is_never_rounded_up_to_everything() -> None:
     assert percent(1999, 2000) == "99.9 %"
     assert percent(5, 5) == "100.0 %"
+
+
+def test_page_names_what_is_nearer_with_both_errors() -> None:
+    detail = "output y: largest error 1.0e-09, of the stored values 1.9e-07"
+    page = markdown(_file(_result("a", Outcome.NEARER, detail), _result("b", Outcome.PASS)))
+    assert f"| `a` | {detail} |" in page
+    assert "| plain | 2 | 1 | 1 |" in page and "50.0 %" in page
