@@ -1,18 +1,24 @@
-"""Builds ONNX graphs the way two generations of exporters write them.
+"""Builds ONNX graphs the way exporters write them.
 
 ``older`` imitates the tracing exporter: opset 13, scoped node names such as
 ``/encoder/layer.0/attention/self/MatMul``, one Constant node per literal, linear weights
 transposed and renamed ``onnx::MatMul_17``, every dynamic extent recomputed by Shape and Gather.
-``newest`` imitates the graph-capturing exporter: opset 24, flat node names such as
+``newest`` imitates the graph-capturing exporter at opset 24: flat node names such as
 ``node_MatMul_17`` with the module path in the metadata, literals as initializers, weights under
-their own names.
+their own names and as they are, one operator per layer wherever ONNX has one.
+``dynamo`` imitates the same exporter at its usual opset, 18: LayerNormalization is there, but
+Gelu, RMSNormalization, Attention and their like are spelled out, as torch's decompositions do.
+
+Two questions decide what a layer writes: whether the graph was `traced` or captured, and whether
+the opset `has` the operator.
 
 A parameter's values depend on the seed and its name alone, never on the order of calls, so that
-both styles of one network hold the same weights.
+all styles of one network hold the same weights.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +29,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-Style = Literal["older", "newest"]
+Style = Literal["older", "newest", "dynamo"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 Array = npt.NDArray[Any]
@@ -34,9 +40,31 @@ Extent = int | str
 
 # 24 and not the newest that onnx knows (28): it is the newest where ONNX Runtime 1.31, the
 # reference of the tests, runs every operator used here (25 and later lose Swish).
-OPSETS: Mapping[Style, int] = {"older": 13, "newest": 24}
-_IR_VERSIONS: Mapping[Style, int] = {"older": 7, "newest": 12}
-_PRODUCERS: Mapping[Style, str] = {"older": "noema-test-tracing", "newest": "noema-test-capture"}
+OPSETS: Mapping[Style, int] = {"older": 13, "newest": 24, "dynamo": 18}
+_IR_VERSIONS: Mapping[Style, int] = {"older": 7, "newest": 12, "dynamo": 10}
+_PRODUCERS: Mapping[Style, str] = {
+    "older": "noema-test-tracing",
+    "newest": "noema-test-capture",
+    "dynamo": "noema-test-capture",
+}
+
+
+def _module_class(path: str) -> str:
+    """A class name for the module at a path, as `class_hierarchy` has them."""
+    words = [w for w in re.split(r"[._]", path) if not w.isdigit()]
+    return "network." + ("".join(w.capitalize() for w in words[-2:]) or "Network")
+
+
+_SINCE: Mapping[str, int] = {
+    "LayerNormalization": 17,
+    "Gelu": 20,
+    "GroupNormalization": 21,  # the one of opset 18 scales groups, not channels
+    "Attention": 23,
+    "RMSNormalization": 23,
+    "RotaryEmbedding": 23,
+    "Swish": 24,
+}
+"""Operators that layers spell out where the opset doesn't have them."""
 
 
 class Graph:
@@ -71,9 +99,18 @@ class Graph:
         self._counter = 0
 
     @property
-    def older(self) -> bool:
-        """Whether to write the primitive operators of opset 13."""
+    def traced(self) -> bool:
+        """Whether the graph is written as the tracing exporter does, else as the capturing one."""
         return self.style == "older"
+
+    @property
+    def folds(self) -> bool:
+        """Whether what follows from weights alone is computed: transposed ones, batch norms."""
+        return self.style != "newest"
+
+    def has(self, op_type: str) -> bool:
+        """Whether the style's opset has an operator (in the form that is current)."""
+        return OPSETS[self.style] >= _SINCE[op_type]
 
     @contextmanager
     def scope(self, *path: str) -> Generator[None, None, None]:
@@ -123,22 +160,46 @@ class Graph:
     def ops(self, op_type: str, outputs: int, *inputs: str, **attributes: Any) -> tuple[str, ...]:
         """Adds a node with ``outputs`` outputs and returns them."""
         name = self._node_name(op_type)
-        if self.older:
+        if self.traced:
             results = tuple(f"{name}_output_{i}" for i in range(outputs))
         else:
             results = tuple(
                 name.removeprefix("node_").lower() + (f"_{i}" if i else "") for i in range(outputs)
             )
         node = helper.make_node(op_type, inputs, results, name=name, **attributes)
-        if not self.older:
-            path = [".".join(self._scopes[:i]) for i in range(len(self._scopes) + 1)]
-            entry = node.metadata_props.add()
-            entry.key, entry.value = "pkg.torch.onnx.name_scopes", repr(path)
+        if not self.traced:
+            for key, value in self._origin(name).items():
+                entry = node.metadata_props.add()
+                entry.key, entry.value = key, value
         self._nodes.append(node)
         return results
 
+    def _origin(self, name: str) -> dict[str, str]:
+        """What the capturing exporter notes of a node: the modules around it, outermost first."""
+        if self.style == "newest":
+            path = [".".join(self._scopes[:i]) for i in range(len(self._scopes) + 1)]
+            return {"pkg.torch.onnx.name_scopes": repr(path)}
+        # Modules by their qualified names: "layer.3" lies in "encoder" as "encoder.layer.3".
+        modules = [""]
+        for scope in self._scopes:
+            container = scope.partition(".")[0]
+            if modules[-1].rpartition(".")[2] == container and "." in scope:
+                # A list of modules is no module that is called.
+                modules.append(modules.pop() + scope.removeprefix(container))
+            else:
+                modules.append(f"{modules[-1]}.{scope}".removeprefix("."))
+        function = name.removeprefix("node_").lower()
+        kinds = [_module_class(module) for module in modules]
+        pairs = (f"{m}: {kind}" for m, kind in zip(modules, kinds, strict=True))
+        target = f"aten.{function.rpartition('_')[0]}.default"
+        return {
+            "namespace": "/".join((*pairs, f"{function}: {target}")),
+            "pkg.torch.onnx.class_hierarchy": repr([*kinds, target]),
+            "pkg.torch.onnx.name_scopes": repr([*modules, function]),
+        }
+
     def _node_name(self, op_type: str) -> str:
-        if not self.older:
+        if not self.traced:
             self._counter += 1
             return f"node_{op_type}_{self._counter}"
         base = "/" + "/".join((*self._scopes, op_type))
@@ -147,14 +208,14 @@ class Graph:
         return f"{base}_{count}" if count else base
 
     def literal(self, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> str:
-        """A constant: a Constant node (older) or a shared initializer (newest).
+        """A constant: a Constant node (traced) or a shared initializer (captured).
 
         Without ``dtype`` Python ints become int64 and floats float32.
         """
         array = np.asarray(value, dtype)
         if dtype is None and array.dtype == np.float64:
             array = array.astype(np.float32)
-        if self.older:
+        if self.traced:
             return self.op("Constant", value=numpy_helper.from_array(array))
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._literals:
@@ -168,11 +229,11 @@ class Graph:
         """Extent of ``value`` along ``axis``, which is the symbolic dimension ``dim``.
 
         Returns:
-            The number in a static build, else a value: rank 0 (older) or shape [1] (newest).
+            The number in a static build, else a value: rank 0 (traced) or shape [1] (captured).
         """
         if self._dims is not None:
             return self._dims[dim]
-        if self.older:
+        if self.traced:
             return self.op("Gather", self.op("Shape", value), self.literal(axis), axis=0)
         key = (value, axis)
         if key not in self._extents:
@@ -187,7 +248,7 @@ class Graph:
             self.literal([extent])
             if isinstance(extent, int)
             else self.unsqueeze(extent, 0)
-            if self.older
+            if self.traced
             else extent
             for extent in extents
         ]
@@ -197,24 +258,24 @@ class Graph:
         """A rank-0 int64 value that holds ``extent``."""
         if isinstance(extent, int):
             return self.literal(extent)
-        return extent if self.older else self.op("Squeeze", extent, self.literal([0]))
+        return extent if self.traced else self.op("Squeeze", extent, self.literal([0]))
 
     def vector(self, extent: Extent) -> str:
         """An int64 value of shape [1] that holds ``extent``."""
         if isinstance(extent, int):
             return self.literal([extent])
-        return self.unsqueeze(extent, 0) if self.older else extent
+        return self.unsqueeze(extent, 0) if self.traced else extent
 
     def add_extents(self, a: Extent, b: Extent) -> Extent:
         """The sum of two extents."""
         if isinstance(a, int) and isinstance(b, int):
             return a + b
-        convert = self.scalar if self.older else self.vector
+        convert = self.scalar if self.traced else self.vector
         return self.op("Add", convert(a), convert(b))
 
     def reshape(self, value: str, extents: Sequence[Extent]) -> str:
         """Reshapes ``value``; at most one extent may be -1, none may be 0."""
-        attributes = {} if self.older else {"allowzero": 1}
+        attributes = {} if self.traced else {"allowzero": 1}
         return self.op("Reshape", value, self.shape(extents), **attributes)
 
     def transpose(self, value: str, *perm: int) -> str:
@@ -223,7 +284,7 @@ class Graph:
 
     def unsqueeze(self, value: str, *axes: int) -> str:
         """Inserts axes of extent 1; the tracing exporter inserts them one by one."""
-        if not self.older:
+        if not self.traced:
             return self.op("Unsqueeze", value, self.literal(list(axes)))
         for axis in axes:
             value = self.op("Unsqueeze", value, self.literal([axis]))
@@ -244,7 +305,7 @@ class Graph:
         (ReduceSum alone took them as an input from opset 13 on.)
         """
         keep = int(keepdims)
-        if self.older and op_type != "ReduceSum":
+        if self.traced and op_type != "ReduceSum":
             return self.op(op_type, value, axes=list(axes), keepdims=keep)
         return self.op(op_type, value, self.literal(list(axes)), keepdims=keep)
 
@@ -278,7 +339,7 @@ class Graph:
     def folded(self, consumer: str, values: Array) -> str:
         """A computed initializer, named ``onnx::<consumer>_N`` as the tracing exporter does."""
         self._counter += 1
-        prefix = f"onnx::{consumer}_" if self.older else "val_"
+        prefix = f"onnx::{consumer}_" if self.traced else "val_"
         return self._initializer(f"{prefix}{self._counter}", values)
 
     def _initializer(self, name: str, values: Array) -> str:

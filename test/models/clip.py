@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .builder import Array, Extent, Graph
-from .layers import embedding, layer_norm, linear, merge_heads, split_heads
+from .layers import (
+    embedding,
+    layer_norm,
+    linear,
+    merge_heads,
+    scaled_attention,
+    split_heads,
+)
 from .vit import class_token, patch_embedding
 
 
@@ -73,9 +80,12 @@ def _text_tower(g: Graph, c: ClipConfig, ids: str) -> str:
         tokens = embedding(g, "token_embedding", ids, c.vocab, c.text.hidden)
         x = g.op("Add", tokens, places)
     bias = ""
-    if g.older:
-        # The framework's buffer of [positions, positions], 0 below the diagonal and -inf above.
-        triangle = np.where(np.tri(c.positions, dtype=np.bool_), 0, -np.inf).astype(np.float32)
+    if not g.has("Attention"):
+        # The framework's buffer of [positions, positions], traced: 0 below the diagonal and -inf
+        # above; captured: what may be seen.
+        triangle = np.tri(c.positions, dtype=np.bool_)
+        if g.traced:
+            triangle = np.where(triangle, 0, -np.inf).astype(np.float32)
         window = g.slice(g.literal(triangle), 0, sequence, 0)
         bias = g.slice(window, 0, sequence, 1)
     x = _tower(g, c.text, x, batch, sequence, "texts", "sequence", bias, causal=True)
@@ -117,7 +127,7 @@ def _tower(
         with g.scope("encoder", f"layers.{index}"):
             normal = layer_norm(g, "layer_norm1", x, c.hidden)
             with g.scope("self_attn"):
-                if g.older:
+                if g.traced:
                     batch = g.extent(normal, 0, batch_dim)
                     tokens = g.extent(normal, 1, token_dim) if token_dim else tokens
                 context = _attention(g, c, normal, batch, tokens, bias, causal)
@@ -134,7 +144,7 @@ def _attention(
 ) -> str:
     width = c.hidden // c.heads
     q, k, v = (linear(g, f"{kind}_proj", x, c.hidden, c.hidden) for kind in "qkv")
-    if not g.older:
+    if g.has("Attention"):
         return g.op(
             "Attention",
             q,
@@ -144,6 +154,10 @@ def _attention(
             kv_num_heads=c.heads,
             is_causal=int(causal),
         )
+    if not g.traced:
+        q, k, v = (split_heads(g, part, c.heads, width, batch, tokens) for part in (q, k, v))
+        context = scaled_attention(g, q, k, v, width, mask=bias)
+        return merge_heads(g, context, c.heads, width, batch, tokens)
     # As the first releases wrote it: the query scaled beforehand, batch and heads in one axis.
     q = g.op("Mul", q, g.literal(1 / math.sqrt(width)))
     q, k, v = (
@@ -162,7 +176,7 @@ def _attention(
 def _quick_gelu(g: Graph, x: str) -> str:
     """``x sigmoid(1.702 x)``."""
     with g.scope("activation_fn"):
-        if not g.older:
+        if g.has("Swish"):
             return g.op("Swish", x, alpha=1.702)
         return g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, g.literal(1.702))))
 

@@ -63,7 +63,7 @@ def conv_bn(
 ) -> str:
     """Convolution without bias and batch normalization; x [N, n_in, H, W].
 
-    The tracing exporter folds the normalization into the convolution, the newest keeps it.
+    The exporters fold the normalization into the convolution; the newest style keeps it.
 
     Args:
         gain: Scale of the output: small at the end of a residual branch keeps deep nets bounded.
@@ -84,7 +84,7 @@ def conv_bn(
         "dilations": [1, 1],
         "group": groups,
     }
-    if g.older:
+    if g.folds:
         factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
         folded = (weight * factor[:, None, None, None]).astype(np.float32)
         bias = (shift - mean * factor).astype(np.float32)
@@ -113,8 +113,8 @@ def _relu6(g: Graph, x: str) -> str:
 
 
 def _global_average(g: Graph, x: str) -> str:
-    """[N, C, H, W] -> [N, C]: a pooling (older) or a mean over axes (newest)."""
-    if g.older:
+    """[N, C, H, W] -> [N, C]: a pooling (traced) or a mean over axes (captured)."""
+    if g.traced:
         with g.scope("avgpool"):
             x = g.op("GlobalAveragePool", x)
         return g.op("Flatten", x, axis=1)

@@ -80,7 +80,7 @@ def _layer(g: Graph, c: EncoderConfig, x: str, bias: str) -> str:
 
 def _attention(g: Graph, c: EncoderConfig, x: str, bias: str) -> str:
     q, k, v = (linear(g, name, x, c.hidden, c.hidden) for name in ("query", "key", "value"))
-    if not g.older:
+    if g.has("Attention"):
         return g.op("Attention", q, k, v, bias, q_num_heads=c.heads, kv_num_heads=c.heads)
     width = c.hidden // c.heads
     q, k, v = (_split(g, c, part) for part in (q, k, v))

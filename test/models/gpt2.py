@@ -15,6 +15,7 @@ from .layers import (
     gelu_tanh,
     layer_norm,
     merge_heads,
+    scaled_attention,
     split_heads,
 )
 
@@ -60,9 +61,9 @@ def build_gpt2(g: Graph, c: Gpt2Config) -> None:
                 cached = past[index] if c.cache else ("", "")
                 x = _block(g, c, x, visible, cached, present)
         x = layer_norm(g, "ln_f", x, c.hidden)
-    # The output embedding is the input embedding; the tracing exporter stores it a second time.
+    # The output embedding is the input embedding; folded, it is stored a second time.
     with g.scope("transformer", "wte"):
-        if g.older:
+        if g.folds:
             head = g.folded("MatMul", g.draw("weight", (c.vocab, c.hidden), std=std).T)
         else:
             head = g.transpose(g.parameter("weight", (c.vocab, c.hidden), std=std), 1, 0)
@@ -98,7 +99,7 @@ def _visible(g: Graph, c: Gpt2Config, mask: str, before: Extent, keys: Extent) -
 
     [1, 1, S, T] without a cache, [B, 1, S, T] with one.
     """
-    if not g.older and not c.cache:
+    if g.has("Attention") and not c.cache:
         return ""
     # The framework's buffer of [positions, positions], of which one window is cut.
     triangle = g.stored("bias", np.tri(c.positions, dtype=np.bool_)[None, None])
@@ -126,8 +127,8 @@ def _block(
             split_heads(g, part, c.heads, width, batch, sequence)
             for part in g.ops("Split", 3, qkv, split, axis=2)
         )
-        if g.older:
-            context = _traced_attention(g, c, (q, k, v), visible, past, present)
+        if not g.has("Attention"):
+            context = _spelled_out_attention(g, c, (q, k, v), visible, past, present)
         elif c.cache:
             context, key, value = g.ops("Attention", 3, q, k, v, visible, *past)
             present.append((key, value))
@@ -142,7 +143,7 @@ def _block(
     return g.op("Add", x, inner)
 
 
-def _traced_attention(
+def _spelled_out_attention(
     g: Graph,
     c: Gpt2Config,
     qkv: tuple[str, str, str],
@@ -154,6 +155,8 @@ def _traced_attention(
     if c.cache:
         k, v = (g.op("Concat", old, new, axis=2) for old, new in zip(past, (k, v), strict=True))
         present.append((k, v))
+    if not g.traced:
+        return scaled_attention(g, q, k, v, c.hidden // c.heads, mask=visible)
     scores = g.op("MatMul", q, g.transpose(k, 0, 1, 3, 2))
     scores = g.op("Div", scores, g.literal(math.sqrt(c.hidden // c.heads)))
     if c.cache:

@@ -20,6 +20,8 @@ from .layers import (
     swish,
 )
 
+_TO_THE_END = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class LlamaConfig:
@@ -72,10 +74,10 @@ def build_llama(g: Graph, c: LlamaConfig) -> None:
         visible = _visible(g, mask, order, keys)
         if not positions:
             positions = g.unsqueeze(order, 0)
-            if not g.older:
+            if g.has("RotaryEmbedding"):
                 positions = g.op("Expand", positions, g.shape([batch, queries]))
         rotation = _rotation(g, c, positions)
-        bias = additive_mask(g, visible) if g.older else visible
+        bias = additive_mask(g, visible) if g.traced else visible
         for index in range(c.layers):
             with g.scope("layers", f"layers.{index}"):
                 cached = past[index] if c.cache else ("", "")
@@ -102,26 +104,32 @@ def _visible(g: Graph, mask: str, order: str, keys: Extent) -> str:
 
 
 def _rotation(g: Graph, c: LlamaConfig, positions: str) -> tuple[str, ...]:
-    """What `_rotate` needs: cos and sin [B, 1, S, width] (older), or tables and positions."""
+    """What `_rotate` needs: cos and sin [B, 1, S, width], or tables and positions."""
     with g.scope("rotary_emb"):
-        if not g.older:
+        if g.has("RotaryEmbedding"):
             angles = np.arange(c.positions, dtype=np.float32)[:, None] * c.frequencies
             cos = g.stored("cos_cached", np.cos(angles))
             return cos, g.stored("sin_cached", np.sin(angles)), positions
-        rows = g.cast(g.unsqueeze(positions, 1), np.float32)
-        angles_t = g.op("MatMul", g.literal(c.frequencies[None, :, None]), rows)
-        half = g.transpose(angles_t, 0, 2, 1)
+        if g.traced:
+            rows = g.cast(g.unsqueeze(positions, 1), np.float32)
+            angles_t = g.op("MatMul", g.literal(c.frequencies[None, :, None]), rows)
+            half = g.transpose(angles_t, 0, 2, 1)
+        else:
+            # A product with an inner extent of 1 is captured as a product of elements.
+            columns = g.cast(g.unsqueeze(positions, 2), np.float32)
+            half = g.op("Mul", columns, g.stored("inv_freq", c.frequencies))
         angles_full = g.op("Concat", half, half, axis=-1)
         return tuple(g.unsqueeze(g.op(function, angles_full), 1) for function in ("Cos", "Sin"))
 
 
 def _rotate(g: Graph, c: LlamaConfig, x: str, rotation: tuple[str, ...]) -> str:
     """Rotary positions on x [B, H, S, width]; channel i pairs with channel i + width / 2."""
-    if not g.older:
+    if g.has("RotaryEmbedding"):
         return g.op("RotaryEmbedding", x, *rotation)
     cos, sin = rotation
     half = c.width // 2
-    first, second = g.slice(x, 0, half, 3), g.slice(x, half, c.width, 3)
+    end = c.width if g.traced else _TO_THE_END
+    first, second = g.slice(x, 0, half, 3), g.slice(x, half, end, 3)
     turned = g.op("Concat", g.op("Neg", second), first, axis=-1)
     return g.op("Add", g.op("Mul", x, cos), g.op("Mul", turned, sin))
 
@@ -151,7 +159,7 @@ def _block(
             for name, count in heads.items()
         )
         q, k = _rotate(g, c, q, rotation), _rotate(g, c, k, rotation)
-        if not g.older:
+        if g.has("Attention"):
             outputs = g.ops("Attention", 3 if c.cache else 1, q, k, v, bias, *filter(None, past))
             context = outputs[0]
             if c.cache:

@@ -57,13 +57,13 @@ def _interactions(g: Graph, features: list[str]) -> str:
     """Dot products of all pairs of F features [N, width]: [N, F (F - 1) / 2], scaled to O(1)."""
     with g.scope("interaction"):
         stack = g.op("Concat", *(g.unsqueeze(feature, 1) for feature in features), axis=1)
-        if g.older:
+        if g.traced:
             products = g.op("MatMul", stack, g.transpose(stack, 0, 2, 1))
         else:
             products = g.op("Einsum", stack, stack, equation="bik,bjk->bij")
         products = g.op("Mul", products, g.literal(0.25))
         row, column = np.tril_indices(len(features), -1)
-        if g.older:
+        if g.traced:
             # z[:, row, column] as traced: indexed axes first, gathered, and back.
             where = g.literal(np.stack([row, column], axis=1).astype(np.int64))
             gathered = g.op("GatherND", g.transpose(products, 1, 2, 0), where)

@@ -40,7 +40,7 @@ def build_tagger(g: Graph, c: TaggerConfig) -> None:
         x = g.transpose(x, 1, 0, 2)
         for index in range(c.layers):
             initial: list[str] = []
-            if g.older:
+            if g.traced:
                 # The tracing exporter always writes the zero state out.
                 state = g.shape([directions, g.extent(x, 1, "batch"), c.hidden])
                 zero = g.op("Expand", g.literal(0.0), state)
@@ -56,7 +56,7 @@ def build_tagger(g: Graph, c: TaggerConfig) -> None:
             width = directions * c.hidden
             if directions == 1:
                 x = g.op("Squeeze", x, g.literal([1]))
-            elif g.older:
+            elif g.traced:
                 x = g.op("Reshape", g.transpose(x, 0, 2, 1, 3), g.literal([0, 0, -1]))
             else:
                 x = g.reshape(g.transpose(x, 0, 2, 1, 3), [sequence, batch, width])

@@ -80,7 +80,7 @@ def _enlarge(g: Graph, level: int, x: str, n_in: int, n_out: int) -> str:
                 "coordinate_transformation_mode": "asymmetric",
             }
         else:
-            transform = "pytorch_half_pixel" if g.older else "half_pixel"
+            transform = "pytorch_half_pixel" if g.traced else "half_pixel"
             attributes = {"mode": "linear", "coordinate_transformation_mode": transform}
         x = g.op("Resize", x, "", scales, **attributes)
     return _conv(g, "conv", x, n_in, n_out)

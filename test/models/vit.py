@@ -56,7 +56,7 @@ def patch_embedding(
         weight = g.parameter("weight", (hidden, 3, patch, patch), std=std)
         biases = [g.parameter("bias", (hidden,), std=0.1)] if bias else []
         x = g.op("Conv", image, weight, *biases, kernel_shape=[patch] * 2, strides=[patch] * 2)
-    if g.older:
+    if g.traced:
         # flatten(2) as traced: the leading extents of the shape, then -1.
         leading = g.slice(g.op("Shape", x), 0, 2, 0)
         x = g.op("Reshape", x, g.op("Concat", leading, g.literal([-1]), axis=0))
@@ -78,10 +78,10 @@ def _block(g: Graph, c: VitConfig, x: str) -> str:
         qkv = linear(g, "qkv", normal, c.hidden, 3 * c.hidden)
         qkv = g.transpose(g.reshape(qkv, [batch, tokens, 3, c.heads, width]), 2, 0, 3, 1, 4)
         q, k, v = (g.op("Gather", qkv, g.literal(index), axis=0) for index in range(3))
-        if g.older:
-            context = scaled_attention(g, q, k, v, width)
-        else:
+        if g.has("Attention"):
             context = g.op("Attention", q, k, v, scale=1 / math.sqrt(width))
+        else:
+            context = scaled_attention(g, q, k, v, width)
         context = merge_heads(g, context, c.heads, width, batch, tokens)
         x = g.op("Add", x, linear(g, "proj", context, c.hidden, c.hidden))
     normal = layer_norm(g, "norm2", x, c.hidden, epsilon=1e-6)

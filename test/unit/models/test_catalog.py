@@ -1,4 +1,4 @@
-"""Every network of the catalog is valid, runs, and computes the same in both exporter styles."""
+"""Every network of the catalog is valid, runs, and computes the same in every exporter style."""
 
 from __future__ import annotations
 
@@ -72,8 +72,9 @@ def test_styles_agree_on_odd_extents_and_batches(network: Network) -> None:
     extents = [dict(network.dims), *(network.random_dims(rng) for _ in range(3))]
     for dims in extents:
         feeds = network.inputs(rng, **dims)
-        older, newest = (run(model, feeds) for model in models)
-        assert_close(newest, older)
+        older, *others = (run(model, feeds) for model in models)
+        for other in others:
+            assert_close(other, older)
 
 
 @EVERY
@@ -122,21 +123,35 @@ def test_seed_decides_the_weights(network: Network) -> None:
 
 @EVERY
 def test_styles_hold_the_operators_of_their_exporter(network: Network) -> None:
-    older, newest = (network.build(style).graph for style in STYLES)
-    fused = {
-        "LayerNormalization",
-        "RMSNormalization",
-        "GroupNormalization",
-        "Gelu",
-        "Swish",
-        "Attention",
-        "RotaryEmbedding",
-    }
-    assert not fused & {node.op_type for node in older.node}
+    older, newest, dynamo = (network.build(style).graph for style in STYLES)
+    later = {"RMSNormalization", "GroupNormalization", "Gelu", "Swish", "Attention"}
+    later.add("RotaryEmbedding")
+    assert not later & {node.op_type for node in dynamo.node}
+    assert not (later | {"LayerNormalization"}) & {node.op_type for node in older.node}
     assert all(node.name.startswith("/") for node in older.node)
-    names = [node.name for node in newest.node]
-    assert len(set(names)) == len(names)
-    assert not any("/" in name for name in names)
+    for captured in (newest, dynamo):
+        names = [node.name for node in captured.node]
+        assert len(set(names)) == len(names)
+        assert not any("/" in name for name in names)
+
+
+def test_captured_nodes_name_their_modules() -> None:
+    graph = find("bert").build("dynamo").graph
+    origin = {p.key: p.value for p in graph.node[-1].metadata_props}
+    assert set(origin) == {
+        "namespace",
+        "pkg.torch.onnx.class_hierarchy",
+        "pkg.torch.onnx.name_scopes",
+    }
+    scopes = [
+        next(p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes")
+        for node in graph.node
+        if node.op_type == "Softmax"
+    ]
+    assert scopes[1].startswith(
+        "['', 'encoder', 'encoder.layer.1', 'encoder.layer.1.attention',"
+        " 'encoder.layer.1.attention.self', "
+    )
 
 
 @EVERY
