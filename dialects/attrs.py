@@ -200,6 +200,7 @@ class Role(StrEnum):
     RECURRENT_CELL = "recurrent.cell"
     POOL = "pool"
     RESAMPLE = "resample"
+    PROJECTION = "projection"  # one product with a weight, by itself
     INTERACTION = "interaction"  # products of embeddings with each other
     HEAD = "head"
     SHAPE = "shape"  # moves or names elements, computes none

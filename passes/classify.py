@@ -82,6 +82,7 @@ def classify(graph: Graph, context: PassContext) -> Draft:
     transformer.find_norms(draft)
     transformer.take_residuals(draft)
     remainder.find_heads(draft)
+    remainder.find_interactions(draft)
     remainder.assign_rest(draft)
     remainder.assign_static(draft)
     transformer.name_norm_roles(draft)

@@ -8,6 +8,7 @@ from noema.dialects.attrs import Role
 from noema.dialects.graph import Node, Tensor
 from noema.passes.classification.draft import (
     ATTENTION,
+    CONV,
     MOVES,
     RECURRENT,
     Draft,
@@ -140,6 +141,8 @@ def _adds_positions(draft: Draft, node: Node) -> bool:
         part = draft.owner.get(source)
         if part is not None:
             return part.kind is ComponentKind.EMBEDDING
+        if source.key in CONV:  # frames of sound
+            return True
         operands = draft.data(source)
         if not operands or not (
             source.key in MOVES or draft.is_pointwise(source) or draft.is_residual(source)

@@ -11,7 +11,7 @@ from noema.dialects.graph import Node
 from noema.passes.classification.draft import Draft, Part
 from noema.workload import ComponentKind
 
-_PLACED = frozenset({Role.RESAMPLE, Role.INTERACTION})
+_PLACED = frozenset({Role.RESAMPLE, Role.INTERACTION, Role.PROJECTION})
 """Roles of generic parts that are at a place of their own in the network."""
 _ENOUGH = 0.8
 """Share of the parts with weights that must have a scope for scopes to name the parts."""
@@ -57,7 +57,7 @@ def _kind_name(part: Part) -> str:
             return "rotary"
         case Role.ATTENTION_CROSS:
             return "cross_attention"
-        case Role.INTERACTION | Role.RESAMPLE:
+        case Role.INTERACTION | Role.RESAMPLE | Role.PROJECTION:
             return str(part.role)
         case _:
             pass

@@ -19,13 +19,14 @@ _COMPUTES = frozenset(
         ComponentKind.SQUEEZE_EXCITE,
     }
 )
+_MAY_BE_HEADS = frozenset({ComponentKind.MLP, ComponentKind.CONV_BLOCK})
 _COMPUTES_OR_HEAD = _COMPUTES | {ComponentKind.HEAD}
 
 
 def find_heads(draft: Draft) -> None:
     """Turns into heads what comes last: chains of products that nothing adds to or follows."""
-    candidates = [p for p in draft.parts if p.kind in (ComponentKind.MLP, ComponentKind.CONV_BLOCK)]
-    if len([p for p in draft.parts if p.kind in _COMPUTES]) < 2:
+    candidates = [p for p in draft.parts if p.kind in _MAY_BE_HEADS or p.role is Role.PROJECTION]
+    if sum(_computes(p) for p in draft.parts) < 2:
         return
     for part in reversed(candidates):
         if any(role is Role.RESIDUAL for role in part.nodes.values()):
@@ -67,13 +68,15 @@ def _following(draft: Draft, part: Part) -> Iterable[Part]:
                 continue
             seen.add(user)
             owner = draft.owner.get(user)
-            if owner is not None and owner is not part and owner.kind in _COMPUTES_OR_HEAD:
+            if owner is not None and owner is not part and _computes(owner):
                 found.setdefault(owner)
-            elif user.key in MATMUL:  # a product of data with data: an interaction
-                stack.append(user)
             else:
                 stack.append(user)
     return found
+
+
+def _computes(part: Part) -> bool:
+    return part.kind in _COMPUTES_OR_HEAD or part.role is Role.PROJECTION
 
 
 def _take_pool(draft: Draft, part: Part) -> None:
@@ -96,6 +99,12 @@ def _take_pool(draft: Draft, part: Part) -> None:
         draft.take(part, node, Role.HEAD)
 
 
+def find_interactions(draft: Draft) -> None:
+    """Makes a part of each product of data with data that is no attention."""
+    for node in draft.free(MATMUL):
+        draft.start(ComponentKind.GENERIC, Role.INTERACTION, node, Role.INTERACTION)
+
+
 def assign_rest(draft: Draft) -> None:
     """Gives each node that is left to the part that it serves; what serves none makes its own."""
     for backwards in (False, True, False):
@@ -108,18 +117,13 @@ def assign_rest(draft: Draft) -> None:
     for node in rest:
         if not draft.is_free(node):
             continue
-        weighted = node.key in MATMUL and not draft.is_weighted(node)
-        role = Role.INTERACTION if weighted else Role.GENERIC
-        part = draft.start(ComponentKind.GENERIC, role, node, role)
+        part = draft.start(ComponentKind.GENERIC, Role.GENERIC, node, Role.GENERIC)
         stack = [node]
         while stack:
             here = stack.pop()
             for other in (*here.producers, *here.consumers):
                 if draft.is_free(other):
-                    own = _role_of(draft, other, part)
-                    if other.key in MATMUL and not draft.is_weighted(other):
-                        own = part.role = Role.INTERACTION
-                    draft.take(part, other, own)
+                    draft.take(part, other, _role_of(draft, other, part))
                     stack.append(other)
 
 
@@ -131,8 +135,6 @@ def _served(draft: Draft, node: Node, backwards: bool) -> Part | None:
         if part is not None and (backwards or _is_small(draft, node)):
             return part
     if backwards:
-        return None
-    if node.key in MATMUL:
         return None
     makers = {draft.owner.get(t.node) for t in draft.data(node) if t.node is not None}
     if len(makers) == 1 and (node.key in MOVES or draft.is_pointwise(node)):

@@ -85,7 +85,8 @@ def _mixing(draft: Draft, softmax: Node) -> Node | None:
     """The product that the probabilities are the left side of."""
     node = softmax
     for _ in range(6):
-        following = draft.readers(node)
+        # A guard of rows in which everything is masked reads the probabilities twice.
+        following = [n for n in draft.readers(node) if n.key != "elementwise.is_nan"]
         if len(following) != 1:
             return None
         (after,) = following
@@ -350,6 +351,9 @@ def _name_mlp_roles(draft: Draft, part: Part, products: list[Node]) -> None:
     ]
     if len(products) > 1:
         part.nodes[products[-1]] = Role.MLP_DOWN
+    elif not any(node.key.startswith("activation.") for node in part.nodes):
+        part.kind, part.role = ComponentKind.GENERIC, Role.PROJECTION
+        part.nodes[products[0]] = Role.PROJECTION
     if gates:
         part.role = Role.MLP_GATED
         for product in products[:-1]:
