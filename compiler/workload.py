@@ -76,7 +76,7 @@ class Workload:
 
     Attributes:
         type: The type that most evidence speaks for.
-        confidence: Its share of the weight of all evidence, 0…1.
+        confidence: 0…1; `noema.analysis.verdict` has the formula.
         evidence: Everything that was weighed, the heaviest first.
     """
 

@@ -17,17 +17,19 @@ _VOCABULARY = 2048
 def verdict(graph: Graph, parts: Sequence[Part]) -> Workload:
     """The type that most evidence speaks for.
 
-    Each observation speaks for one type with a weight; the confidence is the winner's share of all
-    weight. A network that gives no evidence is `other`, with confidence 0.
+    Each observation speaks for one type with a weight. The confidence is the winner's share of all
+    weight, times 1 - 2^-w for a winner of weight w: one weak hint that nothing contradicts isn't a
+    certainty. A network that gives no evidence is `other`, with confidence 0.
     """
     found = sorted(_evidence(graph, parts), key=lambda e: -e.weight)
     if not found:
         return Workload(WorkloadType.OTHER, 0.0, ())
-    weights: Counter[WorkloadType] = Counter()
+    weights: dict[WorkloadType, float] = {}
     for evidence in found:
-        weights[evidence.supports] += evidence.weight  # type: ignore[assignment]
-    winner, weight = weights.most_common(1)[0]
-    return Workload(winner, round(weight / sum(weights.values()), 3), tuple(found))
+        weights[evidence.supports] = weights.get(evidence.supports, 0.0) + evidence.weight
+    winner, weight = max(weights.items(), key=lambda item: item[1])
+    confidence = weight / sum(weights.values()) * (1 - 2.0**-weight)
+    return Workload(winner, round(confidence, 3), tuple(found))
 
 
 def _evidence(graph: Graph, parts: Sequence[Part]) -> Iterator[Evidence]:

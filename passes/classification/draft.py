@@ -98,8 +98,11 @@ class Draft:
         return node is not None and node not in self.owner and node not in self.static
 
     def is_static(self, tensor: Tensor) -> bool:
-        """Whether a value depends on constants and weights only."""
-        return tensor.node in self.static
+        """Whether a value is made of constants and weights only, in whatever shape."""
+        node = tensor.node
+        while node is not None and node.key in _FIRST_ONLY and node not in self.static:
+            node = node.operands[0].node
+        return node in self.static
 
     def free(self, keys: frozenset[str] | None = None) -> Iterator[Node]:
         """The nodes that are in no part yet, of these keys, in program order."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from noema.dialects.attrs import Role
@@ -34,20 +33,19 @@ def name_parts(draft: Draft, scopes: Mapping[str, str]) -> None:
     named = [p for p in with_weights if paths[p]]
     if not with_weights or len(named) < _ENOUGH * len(with_weights):
         paths = _structural(main)
-    taken: Counter[str] = Counter()
+    taken: dict[str, str] = {}
     for part in sorted(draft.parts, key=lambda p: p.anchor.index):
-        stem = paths.get(part) or _kind_name(part)
-        last = stem.rpartition(".")[2]
-        if part in paths and (last.isdigit() or not paths[part]):
-            stem = f"{stem}.{_kind_name(part)}" if paths[part] else _kind_name(part)
-        if stem in taken and _kind_name(part) not in stem:
-            stem = f"{stem}.{_kind_name(part)}"
-        taken[stem] += 1
-        name = stem if taken[stem] == 1 else f"{stem}_{taken[stem]}"
-        while name != stem and name in taken:
-            taken[stem] += 1
-            name = f"{stem}_{taken[stem]}"
-        taken[name] += name != stem
+        kind = _kind_name(part)
+        stem = paths.get(part, "")
+        if not stem:
+            stem = kind
+        elif stem.rpartition(".")[2].isdigit() or taken.get(stem, kind) != kind:
+            stem = f"{stem}.{kind}"  # a layer holds several parts: which of them
+        number, name = 1, stem
+        while name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken[name] = kind
         part.name = name
 
 
