@@ -1,0 +1,194 @@
+"""What a network computes, or holds, more than once.
+
+Nodes are equal by value numbering: the same operation with the same attributes on equal operands.
+Weights are equal by content: those of one type and size are compared by a sample, and only those
+with one sample in full. A matrix may equal another transposed, as tied embeddings do after export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_mlir import ir
+
+from noema.analysis.flops import parameter_name
+from noema.analysis.weights import Weights
+from noema.dialects.graph import Graph, Node, Tensor
+
+_LEAST_BYTES = 4096
+"""Smaller weights (biases and scales that start as zeros or ones) aren't worth a word."""
+
+_SAMPLE = 64
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Weights that hold the same values.
+
+    Attributes:
+        names: Their names, in program order.
+        nodes: Their nodes.
+        nbytes: Size of one.
+        transposed: Whether some hold the transposed matrix.
+    """
+
+    names: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    nbytes: int
+    transposed: bool
+
+
+def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Duplicate]:
+    """Groups of weights with equal values.
+
+    Args:
+        graph: The network; only weights that it reads count.
+        weights: Where the values are.
+        budget: Bound on the bytes that are read in full; samples are free.
+    """
+    if not budget:
+        return []
+    by_sample: dict[Hashable, list[tuple[str, Node, bool]]] = {}
+    seen: set[str] = set()
+    sizes: dict[tuple[str, int], list[tuple[str, Node]]] = {}
+    for node in graph.nodes:
+        if node.key != "param":
+            continue
+        name = parameter_name(node)
+        if name in seen or name not in weights.store:
+            continue
+        seen.add(name)
+        weight = weights.store[name]
+        if weight.nbytes >= _LEAST_BYTES:
+            sizes.setdefault((weight.dtype.name, weight.nbytes), []).append((name, node))
+    for alike in sizes.values():
+        if len(alike) < 2:
+            continue
+        shapes = {weights.store[name].shape for name, _ in alike}
+        for name, node in alike:
+            weight = weights.store[name]
+            # One orientation stands for both, so that a matrix and its transpose meet.
+            flip = len(weight.shape) == 2 and weight.shape[::-1] in shapes
+            flip = flip and weight.shape[0] < weight.shape[1]
+            shape = weight.shape[::-1] if flip else weight.shape
+            sample = _sample(_oriented(weights.values(name), flip))
+            by_sample.setdefault((weight.dtype.name, shape, sample), []).append((name, node, flip))
+    result: list[Duplicate] = []
+    for alike in by_sample.values():
+        if len(alike) < 2:
+            continue
+        digests: dict[bytes, list[tuple[str, Node, bool]]] = {}
+        for name, node, flip in alike:
+            budget -= weights.store[name].nbytes
+            if budget < 0:
+                return result
+            digests.setdefault(_digest(_oriented(weights.values(name), flip)), []).append(
+                (name, node, flip)
+            )
+        for equal in digests.values():
+            if len(equal) > 1:
+                names, nodes, flips = zip(*equal, strict=True)
+                nbytes = weights.store[names[0]].nbytes
+                result.append(Duplicate(names, nodes, nbytes, len(set(flips)) > 1))
+    return result
+
+
+def _oriented(values: NDArray[np.generic], flip: bool) -> NDArray[np.generic]:
+    return values.T if flip else values
+
+
+def _sample(values: NDArray[np.generic]) -> bytes:
+    """Some of the values: the start of the first row, the end of the last."""
+    if values.ndim < 2:
+        return values[:_SAMPLE].tobytes() + values[-_SAMPLE:].tobytes()
+    first, last = values[0], values[-1]
+    if values.ndim > 2:
+        first, last = first.reshape(-1), last.reshape(-1)
+    return first[:_SAMPLE].tobytes() + last[-_SAMPLE:].tobytes()
+
+
+def _digest(values: NDArray[np.generic]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    rows = max(1, _CHUNK_BYTES * len(values) // max(1, values.nbytes))
+    for start in range(0, len(values), rows):
+        digest.update(np.ascontiguousarray(values[start : start + rows]).view(np.uint8).data)
+    return digest.digest()
+
+
+def repeated_nodes(graph: Graph, twins: Sequence[Duplicate] = ()) -> list[list[Node]]:
+    """Groups of nodes that compute the same, each in program order; constants left out.
+
+    Args:
+        graph: The network.
+        twins: Weights that are equal though they have several names.
+    """
+    same = {n: twin.names[0] for twin in twins if not twin.transposed for n in twin.names}
+    numbers: dict[int, int] = {id(tensor): i for i, tensor in enumerate(graph.inputs)}
+    firsts: dict[Hashable, list[list[Node]]] = {}
+    for node in graph.nodes:
+        if node.key in _RANDOM:
+            _number(node.results, numbers)
+            continue
+        key = _value_key(node, numbers, same)
+        groups = firsts.setdefault(key, [])
+        group = next((g for g in groups if _same_attributes(g[0], node)), None)
+        if group is None:
+            groups.append([node])
+            _number(node.results, numbers)
+        else:
+            group.append(node)
+            for mine, first in zip(node.results, group[0].results, strict=True):
+                numbers[id(mine)] = numbers[id(first)]
+    return [
+        group
+        for groups in firsts.values()
+        for group in groups
+        if len(group) > 1 and not group[0].is_constant
+    ]
+
+
+def _value_key(
+    node: Node, numbers: Mapping[int, int], same: Mapping[str, str]
+) -> tuple[Hashable, ...]:
+    if node.key == "param":
+        name = parameter_name(node)
+        return ("param", same.get(name, name))
+    if node.key == "constant":
+        return ("constant", node.op.attributes["value"])
+    return (
+        node.key,
+        tuple(numbers[id(operand)] for operand in node.operands),
+        tuple((result.shape, result.element) for result in node.results),
+    )
+
+
+def _number(results: Iterable[Tensor], numbers: dict[int, int]) -> None:
+    for tensor in results:
+        numbers[id(tensor)] = len(numbers)
+
+
+_RANDOM = frozenset(
+    {
+        f"onnx.{name}"
+        for name in (
+            *("Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike"),
+            *("RandomUniform", "RandomUniformLike"),
+        )
+    }
+)
+_NAMES_OF_PLACE = ("sem.component", "sem.role", "sem.phase", "sem.modality", "parameter")
+
+
+def _same_attributes(a: Node, b: Node) -> bool:
+    """Whether two nodes have the same attributes, but for those that say where they are."""
+    return _attributes(a.op) == _attributes(b.op)
+
+
+def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
+    attributes = op.attributes
+    return {name: attributes[name] for name in attributes if name not in _NAMES_OF_PLACE}
