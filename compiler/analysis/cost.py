@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 
 from noema import dtypes
-from noema.analysis.flops import count, flops_of, parameter_name, short_key
+from noema.analysis.flops import count, flops_of, short_key
 from noema.dialects.graph import Graph, Node, Tensor
 
 _BYTES = {row.mlir: row.numpy.itemsize for row in dtypes.TABLE}
@@ -86,7 +86,7 @@ class Costs:
                     continue
                 seen[id(tensor)] = size
                 if is_weight and maker is not None and _holds_weights(tensor):
-                    name = parameter_name(maker) if maker.key == "param" else f"%{maker.index}"
+                    name = maker.parameter if maker.key == "param" else f"%{maker.index}"
                     if name in weights and not counted:
                         continue  # the same weight through another op
                     if not counted:

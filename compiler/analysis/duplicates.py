@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
-from noema.analysis.flops import parameter_name
 from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
 
@@ -59,7 +58,7 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
     for node in graph.nodes:
         if node.key != "param":
             continue
-        name = parameter_name(node)
+        name = node.parameter
         if name in seen or name not in weights.store:
             continue
         seen.add(name)
@@ -156,7 +155,7 @@ def _value_key(
     node: Node, numbers: Mapping[int, int], same: Mapping[str, str]
 ) -> tuple[Hashable, ...]:
     if node.key == "param":
-        name = parameter_name(node)
+        name = node.parameter
         return ("param", same.get(name, name))
     if node.key == "constant":
         return ("constant", node.op.attributes["value"])
@@ -181,7 +180,6 @@ _RANDOM = frozenset(
         )
     }
 )
-_NAMES_OF_PLACE = ("sem.component", "sem.role", "sem.phase", "sem.modality", "parameter")
 
 
 def _same_attributes(a: Node, b: Node) -> bool:
@@ -191,4 +189,9 @@ def _same_attributes(a: Node, b: Node) -> bool:
 
 def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
     attributes = op.attributes
-    return {name: attributes[name] for name in attributes if name not in _NAMES_OF_PLACE}
+    # `sem.role` and its like aren't what the node computes; a weight is known by its number.
+    return {
+        name: attributes[name]
+        for name in attributes
+        if not name.startswith("sem.") and name != "parameter"
+    }

@@ -26,8 +26,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 
-from torch_mlir import ir
-
 from noema.dialects.graph import Node, Tensor
 
 _FUNCTION = 8  # exp, log, tanh, erf, sin, pow, …
@@ -360,8 +358,3 @@ _RULES: Mapping[str, Callable[[Node], int]] = {
     "onnx.TopK": _top_k,
     "onnx.Upsample": _resize,
 }
-
-
-def parameter_name(node: Node) -> str:
-    """Name of the weight that a `param` node is."""
-    return ir.StringAttr(node.op.attributes["parameter"]).value

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from noema.analysis.cost import Costs, bytes_of
 from noema.analysis.duplicates import Duplicate, duplicate_weights, repeated_nodes
-from noema.analysis.flops import DENSE, MOVEMENT, extent, parameter_name, short_key
+from noema.analysis.flops import DENSE, MOVEMENT, extent, short_key
 from noema.analysis.parts import Part
 from noema.analysis.pruning import dead_channels, dead_heads
 from noema.analysis.roofline import Assessment, Roofline, assess
@@ -366,7 +366,7 @@ def _prunings(network: _Network, weights: Weights, budget: int) -> Iterable[Oppo
             yield Opportunity(
                 kind="pruning",
                 title=f"Remove {dead} of {_plural(of, what)} ({part.name})",
-                detail=f"In {parameter_name(weight.node)!r} their weights are near zero: less than "
+                detail=f"In {weight.node.parameter!r} their weights are near zero: less than "
                 "a thousandth of the median. What follows must be checked on data.",
                 components=(part.name,),
                 seconds=full - kept,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noema.analysis.flops import parameter_name
 from noema.dialects.graph import Node
 from noema.parameters import ParameterStore
 
@@ -34,4 +33,4 @@ class Weights:
 
     def of(self, param: Node) -> NDArray[np.generic]:
         """The values of a `param` node."""
-        return self.values(parameter_name(param))
+        return self.values(param.parameter)
