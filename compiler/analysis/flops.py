@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from noema.dialects.graph import Node, Tensor
+from noema.dialects.sem import shape_of, slots
 
 _FUNCTION = 8  # exp, log, tanh, erf, sin, pow, …
 _DIVISION = 4
@@ -251,12 +252,17 @@ def _attention(node: Node) -> int:
     return 2 * rows * keys + 2 * mixed + _SOFTMAX * scores
 
 
+_CACHED = frozenset({"attention", "onnx.Attention"})
+"""Operators with cached keys in operand slot 4."""
+
+
 def _keys(node: Node, key: Tensor) -> int:
-    """Key positions, cached ones included: those of the joined keys where it gives them."""
-    joined = [r for r in node.results[1:] if len(r.shape) == 4]
-    if joined:
-        return extent(joined[0], 2)
-    return extent(key, -2)
+    """Key positions, cached ones included."""
+    if len(node.results) >= 3:  # gives the joined keys and values
+        return extent(node.results[1], 2)
+    given = slots(node.op)
+    past = given[4] if short_key(node) in _CACHED and len(given) > 4 else None
+    return extent(key, -2) + (0 if past is None else shape_of(past)[2] or 0)
 
 
 def _pool(node: Node) -> int:

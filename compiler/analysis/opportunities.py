@@ -250,16 +250,18 @@ def _has_window(node: Node) -> bool:
 def _caches(network: _Network) -> Iterable[Opportunity]:
     """Inputs that are joined to something and given back longer."""
     copied: list[tuple[Node, Tensor]] = []
-    for tensor in network.graph.inputs:
-        if len(tensor.shape) < 3:
+    nodes = dict.fromkeys(node for tensor in network.graph.inputs for node in tensor.users)
+    for node in nodes:
+        key = short_key(node)
+        if key != "onnx.Concat" and not (key in DENSE and len(node.results) > 1):
             continue
-        for node in tensor.users:
-            joins = short_key(node) == "onnx.Concat" or (
-                short_key(node) in DENSE and len(node.results) > 1
-            )
-            if joins and any(r.is_output and _extends(r, tensor) for r in node.results):
-                copied.append((node, tensor))
-                break
+        # Where the new positions are an input as well, the cache is the longer of the two.
+        inputs = sorted((t for t in node.operands if t.node is None), key=bytes_of, reverse=True)
+        for result in node.results:
+            cache = next((t for t in inputs if result.is_output and _extends(result, t)), None)
+            if cache is not None:
+                inputs.remove(cache)
+                copied.append((node, cache))
     if not copied:
         return
     size = sum(bytes_of(tensor) for _, tensor in copied)
@@ -277,7 +279,7 @@ def _caches(network: _Network) -> Iterable[Opportunity]:
 
 def _extends(result: Tensor, cache: Tensor) -> bool:
     """Whether a result is a cache with more positions: one extent is larger, the others equal."""
-    if len(result.shape) != len(cache.shape) or result.element != cache.element:
+    if not 3 <= len(cache.shape) == len(result.shape) or result.element != cache.element:
         return False
     differing = [
         (a, b) for a, b in zip(result.shape, cache.shape, strict=True) if a != b or a is None
