@@ -94,16 +94,19 @@ class ElementwiseKind(StrEnum):
     @property
     def arity(self) -> int:
         """Number of operands."""
-        if self in (ElementwiseKind.CLIP, ElementwiseKind.WHERE):
-            return 3
-        members = list(ElementwiseKind)
-        return 2 if members.index(self) >= members.index(ElementwiseKind.ADD) else 1
+        return _ARITY[self]
 
     @property
     def is_predicate(self) -> bool:
         """Whether the result is boolean whatever the operands are."""
         return self in _PREDICATES
 
+
+_KINDS = list(ElementwiseKind)
+_ARITY = {
+    kind: 1 + (i >= _KINDS.index(ElementwiseKind.ADD)) + (i >= _KINDS.index(ElementwiseKind.CLIP))
+    for i, kind in enumerate(_KINDS)
+}
 
 _PREDICATES = frozenset(
     {

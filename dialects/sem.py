@@ -530,12 +530,15 @@ def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value
 
     Trailing empty slots are dropped.
     """
-    present = iter(op.operands if which == "operand" else op.results)
+    present = list(op.operands if which == "operand" else op.results)
     name = f"{which}SegmentSizes"
     if name not in op.attributes:
         return list(present)
     sizes = list(ir.DenseI32ArrayAttr(op.attributes[name]))
-    values = [next(present) if size else None for size in sizes]
+    if sum(sizes[: len(present)]) == len(present):  # nearly always: no empty slot in between
+        return list(present)
+    filled = iter(present)
+    values = [next(filled) if size else None for size in sizes]
     while values and values[-1] is None:
         values.pop()
     return values
