@@ -1,0 +1,61 @@
+"""Compares noema with ONNX Runtime on a model, at several extents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from execution import compile_proto, execute
+
+Array = NDArray[np.generic]
+
+
+def reference(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Array]:
+    """ONNX Runtime's outputs, its own rewrites switched off."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    present = {i.name for i in session.get_inputs()}
+    return list(session.run(None, {k: v for k, v in feeds.items() if k in present}))
+
+
+def difference(actual: Array, expected: Array) -> float:
+    """Largest difference, relative to the largest magnitude expected; inf where shapes differ.
+
+    Infinities and NaN must be the same in both.
+    """
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    a, b = actual.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(
+        a[~finite], b[~finite], equal_nan=True
+    ):
+        return float("inf")
+    scale = float(np.abs(b[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a[finite] - b[finite]).max(initial=0.0)) / scale
+
+
+def largest_difference(model: onnx.ModelProto, draws: Sequence[Mapping[str, Array]]) -> float:
+    """The largest `difference` over all outputs and all sets of inputs.
+
+    Raises:
+        NoemaError: What the compiler says to the model.
+    """
+    compiled = compile_proto(model)
+    worst = 0.0
+    for feeds in draws:
+        outputs = execute(compiled, feeds)
+        expected = reference(model, feeds)
+        worst = max(worst, *(difference(a, b) for a, b in zip(outputs, expected, strict=True)))
+    return worst
