@@ -16,6 +16,10 @@ from noema.errors import NoemaError
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "compile": ("noema.cli.compile:compile_command", "Compile an ONNX model to a .noema file."),
     "run": ("noema.cli.run:run_command", "Run a model once, compiling it first if need be."),
+    "explain": (
+        "noema.cli.explain:explain_command",
+        "Show what the parts of a network are for, and cost here.",
+    ),
     "bench": ("noema.cli.bench:bench_command", "Time a model against other runtimes."),
     "devices": ("noema.cli.devices:devices_command", "List what can run here, and why not."),
     "cache": ("noema.cli.cache:cache_command", "Look at, check or clear the compile cache."),
@@ -60,6 +64,7 @@ def noema(verbose: bool) -> None:
     noema compile model.onnx -o model.noema
     noema run model.noema --input x=x.npy --output results/
     noema run model.onnx --check
+    noema explain model.onnx
     """
 
 

@@ -11,17 +11,22 @@ from noema.errors import InvalidOption
 from noema.options import CompileOptions, Limits, Precision, Target, parse_shape
 
 
+def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --shape to a command."""
+    return click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        metavar="INPUT=1,128",
+        help="Pin an input's extents; ? leaves one open. Repeatable.",
+    )(command)
+
+
 def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --target, --precision, --shape and --passes to a command."""
     for option in (
         click.option("--passes", default="", help="Pass pipeline instead of the default one."),
-        click.option(
-            "--shape",
-            "shapes",
-            multiple=True,
-            metavar="INPUT=1,128",
-            help="Pin an input's extents; ? keeps one dynamic. Repeatable.",
-        ),
+        shape_option,
         click.option(
             "--precision",
             type=click.Choice([p.value for p in Precision]),
@@ -60,12 +65,22 @@ def read_options(target: str, precision: str, shapes: Sequence[str], passes: str
     Raises:
         InvalidOption: One of them can't be understood, or an input's shape is given twice.
     """
+    pinned = read_shapes(shapes)
+    return CompileOptions(Target.parse(target), Precision(precision), pinned, passes)
+
+
+def read_shapes(shapes: Sequence[str]) -> dict[str, tuple[int | None, ...]]:
+    """Input name → extents, of all --shape options.
+
+    Raises:
+        InvalidOption: One of them can't be understood, or an input's shape is given twice.
+    """
     pinned: dict[str, tuple[int | None, ...]] = {}
     for name, extents in map(parse_shape, shapes):
         if name in pinned:
             raise InvalidOption(f"the shape of {name!r} is given twice")
         pinned[name] = extents
-    return CompileOptions(Target.parse(target), Precision(precision), pinned, passes)
+    return pinned
 
 
 def read_limits(memory_limit: int | None, time_limit: int | None) -> Limits:

@@ -14,6 +14,11 @@ _STAGES = {
     "passes": "understanding",
     "lower": "lowering",
     "codegen": "generating code",
+    "components": "finding components",
+    "costs": "counting operations and bytes",
+    "opportunities": "looking for opportunities",
+    "compile": "compiling micro-benchmarks",
+    "measure": "measuring this machine:",
     "write": "writing the artifact",
 }
 

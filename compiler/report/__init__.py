@@ -1,0 +1,1 @@
+"""A workload profile for people: in the terminal, and as a page."""

@@ -1,0 +1,322 @@
+"""`noema explain` in the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from noema.report.visible import visible
+from noema.workload import AttentionShape, Component, Opportunity, WorkloadProfile
+
+_COLOURS = {
+    "attention": "blue",
+    "mlp": "yellow",
+    "norm": "bright_black",
+    "embedding": "magenta",
+    "conv_block": "green",
+    "squeeze_excite": "bright_yellow",
+    "recurrent": "bright_magenta",
+    "pool": "cyan",
+    "head": "red",
+    "mask": "bright_blue",
+    "generic": "white",
+}
+_MOST_EVIDENCE = 5
+_MOST_ROWS = 40
+_WIDE = 110
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to show.
+
+    Attributes:
+        opportunities: At most so many.
+        nodes: Whether the ONNX nodes stand behind each component.
+        timing: Whether to show what the analysis took.
+    """
+
+    opportunities: int = 5
+    nodes: bool = False
+    timing: bool = False
+
+
+def show(profile: WorkloadProfile, console: Console, wanted: Wanted) -> None:
+    """Prints the report."""
+    for part in (
+        _headline(profile),
+        _tree(profile, wanted),
+        _table(profile, console.width),
+        _attention(profile),
+        _opportunities(profile, wanted.opportunities),
+        _machine(profile),
+    ):
+        if part is not None:
+            console.print(part, highlight=False)
+            console.print()
+    if wanted.timing:
+        console.print(_timing(profile), highlight=False)
+
+
+def _name(text: str) -> str:
+    """Text from the model, safe to stand in rich's markup."""
+    return escape(visible(text, 160))
+
+
+def _headline(profile: WorkloadProfile) -> RenderableType:
+    model, workload = profile.model, profile.workload
+    size = f"{_count(model.parameters)} parameters ({_bytes(model.parameter_bytes)})"
+    total = sum(c.seconds for c in profile.components)
+    lines = [
+        f"[bold]{_name(model.name)}[/]  opset {model.opset}, {model.nodes} ONNX nodes, {size}",
+        f"[bold green]{workload.type.replace('_', ' ')}[/], confidence {workload.confidence:.0%}; "
+        f"{_flops(sum(c.flops for c in profile.components))} and "
+        f"{_bytes(sum(c.bytes for c in profile.components))} per call, "
+        f"[bold]{_time(total)}[/] predicted (f32 roofline)",
+    ]
+    for item in workload.evidence[:_MOST_EVIDENCE]:
+        supports = "" if item.supports is workload.type else f" [dim]→ {item.supports}[/]"
+        lines.append(f"  [dim]{item.weight:4.1f}[/]  {_name(item.text)}{supports}")
+    hidden = len(workload.evidence) - _MOST_EVIDENCE
+    if hidden > 0:
+        lines.append(f"  [dim]      and {hidden} more (--json has all)[/]")
+    if model.assumed:
+        extents = ", ".join(f"{_name(k)}={v}" for k, v in model.assumed.items())
+        lines.append(f"  [dim]assumed {extents} (--shape sets others)[/]")
+    return Text.from_markup("\n".join(lines))
+
+
+@dataclass
+class _Branch:
+    """A level of the hierarchy that the dotted names spell."""
+
+    children: dict[str, _Branch] = field(default_factory=dict[str, "_Branch"])
+    component: Component | None = None
+
+    @property
+    def components(self) -> list[Component]:
+        own = [] if self.component is None else [self.component]
+        return own + [c for child in self.children.values() for c in child.components]
+
+    @property
+    def form(self) -> object:
+        """What repeated layers have in common: names, kinds and roles, at every level."""
+        own = None if self.component is None else (self.component.kind, self.component.role)
+        return own, tuple((name, child.form) for name, child in self.children.items())
+
+
+def _hierarchy(components: Iterable[Component]) -> _Branch:
+    root = _Branch()
+    for component in components:
+        branch = root
+        for part in component.name.split("."):
+            branch = branch.children.setdefault(part, _Branch())
+        branch.component = component
+    return root
+
+
+def _tree(profile: WorkloadProfile, wanted: Wanted) -> RenderableType:
+    total = sum(c.seconds for c in profile.components) or 1.0
+    tree = Tree("[bold]components[/]", guide_style="dim")
+    _grow(tree, _hierarchy(profile.components), total, wanted)
+    return tree
+
+
+def _grow(tree: Tree, branch: _Branch, total: float, wanted: Wanted) -> None:
+    for names, child in _folded(branch):
+        first, last = names[0], names[-1]
+        label = first if len(names) == 1 else f"{first}…{last} [bold]×{len(names)}[/]"
+        inner = child.components
+        if child.component is not None:
+            text = _described(child.component)
+        else:
+            text = "" if len(inner) == 1 else f"[dim]{len(inner)} components[/]"
+        seconds = len(names) * sum(c.seconds for c in inner)
+        node = tree.add(f"{label}  {text}  [dim]{seconds / total:.1%}[/]")
+        if wanted.nodes and child.component is not None:
+            for name in child.component.nodes:
+                node.add(f"[dim]{_name(name)}[/]")
+        _grow(node, child, total, wanted)
+
+
+def _folded(branch: _Branch) -> list[tuple[list[str], _Branch]]:
+    """The children; numbered neighbours of one form are one, with all their names."""
+    groups: list[tuple[list[str], _Branch, object]] = []
+    for name, child in branch.children.items():
+        form = child.form
+        shown = _name(name)
+        if groups and groups[-1][2] == form and _follows(groups[-1][0][-1], shown):
+            groups[-1][0].append(shown)
+        else:
+            groups.append(([shown], child, form))
+    return [(names, child) for names, child, _ in groups]
+
+
+def _follows(before: str, name: str) -> bool:
+    """Whether a name is the next in a row: `3` after `2`, `layer_3` after `layer_2`."""
+    a, b = (re.fullmatch(r"(.*?)(\d+)", text) for text in (before, name))
+    return a is not None and b is not None and a[1] == b[1] and int(b[2]) == int(a[2]) + 1
+
+
+def _described(component: Component) -> str:
+    colour = _COLOURS.get(component.kind, "white")
+    role = "" if component.role == component.kind else f" {_name(component.role)}"
+    shape = f" [dim]{attention_text(component.attention)}[/]" if component.attention else ""
+    return f"[{colour}]{component.kind.replace('_', ' ')}[/]{role}{shape}"
+
+
+def attention_text(shape: AttentionShape) -> str:
+    """An attention shape in a line."""
+    heads = f"{shape.heads} heads"
+    if shape.key_heads != shape.heads:
+        heads += f" on {shape.key_heads}"
+    words = [f"{_name(shape.purpose)}, {heads} × {shape.head_dim}"]
+    if shape.queries or shape.keys:
+        words.append(f"{shape.queries or '?'}×{shape.keys or '?'}")
+    words.append("causal" if shape.causal else f"mask {_name(shape.mask)}")
+    words += ["rotary"] * shape.rotary + ["KV cache"] * shape.cache
+    return ", ".join(words)
+
+
+def _table(profile: WorkloadProfile, width: int) -> RenderableType:
+    def words(c: Component) -> tuple[str, ...]:
+        return (c.kind, c.role, c.phase, c.modality)[: 4 if width >= _WIDE else 2]
+
+    keys = {words(c) for c in profile.components}
+    # A column in which all rows say the same has no place to lose.
+    told = [i for i in range(4 if width >= _WIDE else 2) if i < 2 or len({k[i] for k in keys}) > 1]
+    rows: dict[tuple[str, ...], list[Component]] = {}
+    for c in profile.components:
+        rows.setdefault(tuple(words(c)[i] for i in told), []).append(c)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i in told:
+        table.add_column(("kind", "role", "phase", "modality")[i], no_wrap=True)
+    for heading in ("n", "FLOP", "bytes", "FLOP/B"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    ordered = sorted(rows.items(), key=lambda item: -sum(c.seconds for c in item[1]))
+    for (kind, *others), members in ordered[:_MOST_ROWS]:
+        flops = sum(c.flops for c in members)
+        nbytes = sum(c.bytes for c in members)
+        table.add_row(
+            f"[{_COLOURS.get(kind, 'white')}]{kind.replace('_', ' ')}[/]",
+            *map(_name, others),
+            str(len(members)),
+            _count(flops),
+            _count(nbytes),
+            f"{flops / nbytes if nbytes else 0:#.3g}",
+            _bounds(members),
+            _time(sum(c.seconds for c in members)),
+            f"{sum(c.score for c in members) / len(members):.2f}",
+        )
+    if len(ordered) > _MOST_ROWS:
+        return Group(table, Text(f"and {len(ordered) - _MOST_ROWS} more kinds", style="dim"))
+    return table
+
+
+def _bounds(components: Sequence[Component]) -> str:
+    bounds = {c.bound for c in components}
+    return str(*bounds) if len(bounds) == 1 else "mixed"
+
+
+def _attention(profile: WorkloadProfile) -> RenderableType | None:
+    shapes: dict[AttentionShape, int] = {}
+    for c in profile.components:
+        if c.attention is not None:
+            shapes[c.attention] = shapes.get(c.attention, 0) + 1
+    if not shapes:
+        return None
+    lines = [f"  {n} × {attention_text(shape)}" for shape, n in shapes.items()]
+    return Text.from_markup("\n".join(["[bold]attention[/]", *lines]))
+
+
+def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None:
+    if not profile.opportunities or not most:
+        return None
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    for item in profile.opportunities[:most]:
+        grid.add_row(
+            f"[green]{_gain(item)}[/]",
+            f"[bold]{_name(item.title)}[/] [dim]{item.kind.replace('_', ' ')}\n"
+            f"{escape(visible(item.detail))} ({_name(item.basis)})[/]",
+        )
+    parts: list[RenderableType] = [
+        "[bold]opportunities[/] [dim](every gain is a prediction)[/]",
+        Padding(grid, (0, 0, 0, 2)),
+    ]
+    hidden = len(profile.opportunities) - most
+    if hidden > 0:
+        parts.append(f"  [dim]and {hidden} more (--opportunities {len(profile.opportunities)})[/]")
+    return Group(*parts)
+
+
+def _gain(item: Opportunity) -> str:
+    if item.seconds > 0:
+        return f"−{_time(item.seconds)}"
+    return f"−{_bytes(item.bytes)}" if item.bytes > 0 else "?"
+
+
+def _machine(profile: WorkloadProfile) -> RenderableType:
+    h = profile.hardware
+    speeds = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in h.gflops.items())
+    how = "measured" if h.measured else "estimated, not measured"
+    text = f"[dim]{_name(h.cpu)}, {h.cores} cores: {speeds}, {h.bandwidth:.1f} GB/s ({how})"
+    for device in h.accelerators:
+        text += f"; {_name(device.kind)}: {_name(device.name)}"
+    return Text.from_markup(f"{text}[/]")
+
+
+def _timing(profile: WorkloadProfile) -> RenderableType:
+    timing = profile.timing
+    stages = ", ".join(f"{_name(k)} {_time(v)}" for k, v in timing.stages.items())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("pattern")
+    for heading in ("tried", "found", "time"):
+        table.add_column(heading, justify="right")
+    for p in sorted(timing.patterns, key=lambda p: -p.seconds):
+        if p.tried:
+            table.add_row(_name(p.name), str(p.tried), str(p.found), _time(p.seconds))
+    parts: list[RenderableType] = [f"analysis {_time(timing.total)}: {stages}", table]
+    if profile.declined:
+        parts.append("[bold]near misses[/]")
+        parts += [
+            f"  {_name(d.pattern)} at {_name(d.node)}: {_name(d.reason)}" for d in profile.declined
+        ]
+    return Group(*parts)
+
+
+def _scaled(value: float, units: Sequence[str]) -> str:
+    step = 0
+    while abs(value) >= 1000 and step < len(units) - 1:
+        value /= 1000
+        step += 1
+    digits = 0 if value == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f} {units[step]}".rstrip()
+
+
+def _count(number: float) -> str:
+    return _scaled(number, ("", "k", "M", "G", "T"))
+
+
+def _flops(number: float) -> str:
+    return _scaled(number, ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"))
+
+
+def _bytes(number: float) -> str:
+    return _scaled(number, ("B", "kB", "MB", "GB", "TB"))
+
+
+def _time(seconds: float) -> str:
+    return "0" if seconds == 0 else _scaled(seconds * 1e9, ("ns", "µs", "ms", "s"))
