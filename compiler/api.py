@@ -1,17 +1,20 @@
-"""Compiling from Python: in a child process, through the cache, to a program that can be called."""
+"""Compiling and analysing from Python: in a child process, and through the cache."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from noema.cache import Cache, cache_key
+from noema.cache import Cache, cache_key, key_of
 from noema.digests import changed_since
 from noema.errors import ArtifactError, InvalidModel
+from noema.machine import roofs, this_machine
 from noema.options import CompileOptions, Limits, Precision, Target
 from noema.plugins import plugin_stamp
 from noema.progress import JSON, ProgressCallback
@@ -19,6 +22,7 @@ from noema.runtime.cpu import cpu_fingerprint
 from noema.runtime.session import Program, load
 from noema.versions import source_stamp, versions
 from noema.worker import run_job
+from noema.workload import SCHEMA, WorkloadProfile
 
 if TYPE_CHECKING:
     import onnx
@@ -66,19 +70,7 @@ def compile(
         DeviceUnavailable: It was compiled, but cannot run here.
     """
     options = CompileOptions(Target.parse(target), Precision(precision), dict(shapes or {}), passes)
-    if isinstance(model, (str, os.PathLike)):
-        return compile_cached(
-            Path(model),
-            options,
-            threads=threads,
-            device=device,
-            use_cache=cache,
-            limits=limits,
-            on_progress=on_progress,
-        )
-    with tempfile.TemporaryDirectory(prefix="noema-") as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(_serialized(model))
+    with _as_file(model) as path:
         return compile_cached(
             path,
             options,
@@ -88,6 +80,111 @@ def compile(
             limits=limits,
             on_progress=on_progress,
         )
+
+
+def analyze(
+    model: Model,
+    *,
+    shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    cache: bool = True,
+    limits: Limits | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> WorkloadProfile:
+    """Finds out what the parts of a network are for, and what they cost on this machine.
+
+    Figures need extents: a symbolic dimension that `shapes` leaves open is assumed to have one that
+    is usual for its name (`noema.assumed` has the table); the profile says which.
+
+    Args:
+        model: Path of an `.onnx` file, or a `ModelProto`.
+        shapes: Input name → extents; None leaves one to be assumed.
+        cache: Look in the cache first, and keep the result there.
+        limits: What the analysis process may use.
+        on_progress: Told each stage as it starts.
+
+    Returns:
+        The profile; `profile.to_json()` is what `noema explain --json` prints.
+
+    Raises:
+        InvalidModel, UnsupportedModel: What is wrong with the model, or not supported in it.
+        InvalidOption: `shapes` doesn't fit the model.
+        PluginFailed: A third-party pattern failed.
+        CompileCrashed, CompileTimeout: The analysis process did not finish.
+    """
+    wanted = dict(shapes or {})
+    with _as_file(model) as path:
+        store = Cache.default() if cache else Cache(Path(), 0)
+        known = _known_profile(store, path, wanted)
+        if known is not None:
+            return known
+        start = time.time_ns()
+        request = {
+            "model": str(path.absolute()),
+            "shapes": {name: list(extents) for name, extents in wanted.items()},
+            "hardware": this_machine(on_progress=on_progress).to_json(),
+        }
+        result = run_job("analyze", request, limits=limits or Limits(), on_progress=on_progress)
+        record, read = result["profile"], result["files"]
+        assert isinstance(record, dict) and isinstance(read, list)
+        profile = WorkloadProfile.from_json(record)
+        external = [Path(str(file)) for file in read[1:]]
+        if store.max_bytes and not changed_since([path, *external], start):
+            store.remember_external_files(path, external)
+            key = _profile_key(store.model_digest(path, external), path.name, wanted)
+            text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+            store.write(key, text.encode(), label=f"{path.name}, understood")
+        return profile
+
+
+def _known_profile(
+    cache: Cache, model: Path, shapes: Mapping[str, tuple[int | None, ...]]
+) -> WorkloadProfile | None:
+    """The profile that the cache has of a model."""
+    if not cache.max_bytes:
+        return None
+    remembered = cache.remembered(model)
+    if remembered is not None:
+        digest, _ = remembered
+    else:
+        external = cache.external_files(model)
+        if external is None:
+            return None
+        digest = cache.model_digest(model, external)
+    key = _profile_key(digest, model.name, shapes)
+    text = cache.read(key)
+    if text is None:
+        return None
+    try:
+        return WorkloadProfile.from_json(json.loads(text))
+    except ValueError:
+        cache.quarantine(key)  # and analyse it again
+        return None
+
+
+def _profile_key(model_digest: str, name: str, shapes: Mapping[str, tuple[int | None, ...]]) -> str:
+    known = roofs(measure=False)
+    record = {
+        "analysis": SCHEMA,
+        "model": model_digest,
+        "name": name,
+        "shapes": {k: list(v) for k, v in sorted(shapes.items())},
+        "made by": _made_by(),
+        "cpu": cpu_fingerprint(),
+        "roofs": None if known is None else known.to_json(),
+    }
+    return key_of(record)
+
+
+@contextlib.contextmanager
+def _as_file(model: Model) -> Generator[Path]:
+    """The model's file; of a model in memory, one that lives as long as the block."""
+    if isinstance(model, (str, os.PathLike)):
+        yield Path(model)
+        return
+    with tempfile.TemporaryDirectory(prefix="noema-") as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(_serialized(model))
+        yield path
 
 
 def _serialized(model: _Serializable) -> bytes:
@@ -187,5 +284,9 @@ def _look_up(cache: Cache, model: Path, options: CompileOptions) -> tuple[str, P
 
 def _key(cache: Cache, model: Path, external: Sequence[Path], options: CompileOptions) -> str:
     digest = cache.model_digest(model, external)
-    made_by = {**versions(), "sources": source_stamp(), "plugins": plugin_stamp()}
-    return cache_key(digest, options, made_by, cpu_fingerprint())
+    return cache_key(digest, options, _made_by(), cpu_fingerprint())
+
+
+def _made_by() -> dict[str, str]:
+    """What shapes results besides the model and the options."""
+    return {**versions(), "sources": source_stamp(), "plugins": plugin_stamp()}

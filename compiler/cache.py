@@ -1,6 +1,7 @@
 """The compile cache: artifacts kept by what they were made from, in a bounded folder.
 
-    <root>/v1/artifacts/<key>-<sha256>-<bytes>.noema     the entries
+    <root>/v1/artifacts/<key>-<sha256>-<bytes>.noema     the entries: artifacts,
+    <root>/v1/artifacts/<key>-<sha256>-<bytes>.json      and profiles of models
     <root>/v1/index.sqlite3                              what was used when; see `cache_index`
     <root>/v1/tmp/<random>/                              files being written
     <root>/v1/quarantine/                                the last few damaged entries
@@ -38,10 +39,11 @@ from noema.errors import NoemaError, is_out_of_space
 from noema.options import CompileOptions
 from noema.scratch import ScratchFolders, check_private, temporary_folder
 
-_NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})-(\d{1,18})\.noema")
+_NAME = re.compile(r"([0-9a-f]{64})-([0-9a-f]{64})-(\d{1,18})\.(?:noema|json)")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _QUARANTINED_FILES = 4
 _ARTIFACT = "model.noema"
+_PROFILE = "profile.json"
 
 
 class CacheWarning(UserWarning):
@@ -125,6 +127,11 @@ def cache_key(
         "versions": dict(versions),
         "cpu": cpu_fingerprint if is_host else None,
     }
+    return key_of(record)
+
+
+def key_of(record: Mapping[str, object]) -> str:
+    """Names a JSON record, as 64 hexadecimal digits that depend on its contents only."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -176,6 +183,43 @@ class Cache:
             self.quarantine(key)
             return None
         return None if size is None else entry.path
+
+    def read(self, key: str) -> bytes | None:
+        """The contents of a small entry, or `None`; its digest is checked, unlike by `get`."""
+        path = self.get(key)
+        if path is None:
+            return None
+        match = _NAME.fullmatch(path.name)
+        try:
+            contents = path.read_bytes()
+        except FileNotFoundError:
+            return None  # evicted meanwhile
+        except OSError as error:
+            self._warn("not used", error)
+            return None
+        if match is not None and hashlib.sha256(contents).hexdigest() == match[2]:
+            return contents
+        self.quarantine(key)
+        return None
+
+    def write(self, key: str, contents: bytes, *, label: str = "") -> None:
+        """Keeps a small entry that isn't an artifact, a JSON text, for `read`.
+
+        Args:
+            key: 64 hexadecimal digits that name what it was made from.
+            contents: The text.
+            label: What it is, for a person.
+        """
+        _check_key(key)
+        if not self.max_bytes:
+            return
+        try:
+            with self._scratch() as folder:
+                file = folder / _PROFILE
+                file.write_bytes(contents)
+                self._store(key, file, label)
+        except (OSError, IndexUnavailable, _CacheUnusable) as error:
+            self._warn("not used for this result", error)
 
     def put(self, key: str, path: Path, *, label: str = "") -> Path:
         """Copies an artifact into the cache, unless it has one under this key.
@@ -334,6 +378,10 @@ class Cache:
         """Names the contents of a model file and its external data; see `DigestMemo`."""
         return self._memo().model_digest(model, external)
 
+    def remembered(self, model: Path) -> tuple[str, tuple[Path, ...]] | None:
+        """Digest and external-data files of an unchanged model; see `DigestMemo`."""
+        return self._memo().remembered(model)
+
     def external_files(self, model: Path) -> tuple[Path, ...] | None:
         """The model's external-data files as last told; see `DigestMemo`."""
         return self._memo().external_files(model)
@@ -360,7 +408,7 @@ class Cache:
             os.fsync(handle.fileno())
         if nbytes > self.max_bytes:
             raise _CacheUnusable(f"{nbytes} bytes are more than its bound of {self.max_bytes}")
-        path = self._artifacts / f"{key}-{sha256}-{nbytes}.noema"
+        path = self._artifacts / f"{key}-{sha256}-{nbytes}{file.suffix}"
 
         def commit(connection: sqlite3.Connection) -> Path:
             present = self._touch(connection, key)
@@ -462,7 +510,9 @@ class Cache:
         if not rows or not rows[0].path.exists():
             self._adopt(connection)
             rows = self._rows(connection, key)
-        connection.execute("UPDATE entry SET used = ? WHERE key = ?", (time.time(), key))
+        (last,) = connection.execute("SELECT max(used) FROM entry").fetchone()
+        if rows and rows[0].used != last:  # a write takes longer than all the rest
+            connection.execute("UPDATE entry SET used = ? WHERE key = ?", (time.time(), key))
         return rows[0] if rows else None
 
     def _rows(self, connection: sqlite3.Connection, key: str | None = None) -> list[CacheEntry]:

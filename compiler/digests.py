@@ -25,6 +25,8 @@ from noema.errors import InvalidModel
 
 _COARSEST_CLOCK_NS = 2_000_000_000
 _REMEMBERED_FILES = 4096
+_DIGEST = "SELECT sha256 FROM digest WHERE path = ? AND stamp = ?"
+_FILES = "SELECT files FROM model WHERE path = ? AND sha256 = ?"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,35 @@ class DigestMemo:
         """
         others = sorted({path.absolute() for path in external})
         digests = [self.file_digest(path) for path in (model.absolute(), *others)]
-        return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        return _joined(digests)
+
+    def remembered(self, model: Path) -> tuple[str, tuple[Path, ...]] | None:
+        """What `model_digest` and `external_files` would say, if no file needs to be read for it.
+
+        One look into the index, where those two take several.
+        """
+        if self._index is None:
+            return None
+
+        def digest(connection: sqlite3.Connection, path: Path) -> str | None:
+            row = connection.execute(_DIGEST, (_encoded(path), _Stamp.of(os.stat(path)).text))
+            found = row.fetchone()
+            return None if found is None else str(found[0])
+
+        def look_up(connection: sqlite3.Connection) -> tuple[str, tuple[Path, ...]] | None:
+            own = digest(connection, model)
+            row = connection.execute(_FILES, (_encoded(model), own or "")).fetchone()
+            if row is None:
+                return None
+            external = tuple(Path(name) for name in json.loads(row[0]))
+            others = sorted({path.absolute() for path in external})
+            digests = [own, *(digest(connection, path) for path in others)]
+            return None if None in digests else (_joined(digests), external)
+
+        try:
+            return self._index.run(look_up)
+        except (IndexUnavailable, OSError):
+            return None
 
     def external_files(self, model: Path) -> tuple[Path, ...] | None:
         """The model's external-data files as last told; `None` if its contents are new to us.
@@ -78,9 +108,7 @@ class DigestMemo:
             InvalidModel: As `model_digest`.
         """
         digest = self.file_digest(model)
-        names = self._look_up(
-            "SELECT files FROM model WHERE path = ? AND sha256 = ?", (_encoded(model), digest)
-        )
+        names = self._look_up(_FILES, (_encoded(model), digest))
         return None if names is None else tuple(Path(name) for name in json.loads(names))
 
     def remember_external_files(self, model: Path, files: Sequence[Path]) -> None:
@@ -105,10 +133,7 @@ class DigestMemo:
         """
         try:
             stamp = _Stamp.of(os.stat(path))
-            known = self._look_up(
-                "SELECT sha256 FROM digest WHERE path = ? AND stamp = ?",
-                (_encoded(path), stamp.text),
-            )
+            known = self._look_up(_DIGEST, (_encoded(path), stamp.text))
             return known or self._read(path)
         except OSError as error:
             raise InvalidModel(f"cannot read {path}: {error.strerror}") from error
@@ -169,6 +194,10 @@ def changed_since(paths: Iterable[Path], moment_ns: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def _joined(digests: Sequence[str | None]) -> str:
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def _encoded(path: Path) -> bytes:

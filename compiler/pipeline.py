@@ -129,7 +129,7 @@ def pass_context(model: OnnxModel) -> PassContext:
     """What passes may know of a model besides its module."""
     return PassContext(
         parameters=model.parameters,
-        scopes={node.name: node.scope for node in model.nodes if node.scope},
+        scopes=model.scopes,
         inputs=tuple(spec.name for spec in model.inputs),
     )
 

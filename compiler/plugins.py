@@ -8,8 +8,12 @@ what they are has changed, which is `plugin_stamp`.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib.machinery
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -51,13 +55,38 @@ def declared(group: str) -> tuple[Plugin, ...]:
         InvalidOption: `NOEMA_PATTERN_PLUGINS` is not a list of `module:Pattern`.
     """
     found: dict[str, Plugin] = {}
-    for entry in entry_points(group=group):
-        package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
-        found.setdefault(entry.value, Plugin(group, entry.name, entry.value, package))
+    for plugin in _installed(_search_path()):
+        if plugin.group == group:
+            found.setdefault(plugin.value, plugin)
     if group == PATTERN_GROUP:
         for value in environment.pattern_plugins():
             found.setdefault(value, Plugin(group, "", value))
     return tuple(sorted(found.values(), key=lambda p: (p.package, p.name, p.value)))
+
+
+@functools.lru_cache(maxsize=4)
+def _installed(_: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
+    """What installed packages offer; reading it anew takes milliseconds.
+
+    Args:
+        _: The state of the search path: installing or removing a package changes a folder of it.
+    """
+    found: list[Plugin] = []
+    for group in (PASS_GROUP, PATTERN_GROUP):
+        for entry in entry_points(group=group):
+            made_by = entry.dist
+            package = f"{made_by.name} {made_by.version}" if made_by else "an unknown package"
+            found.append(Plugin(group, entry.name, entry.value, package))
+    return tuple(found)
+
+
+def _search_path() -> tuple[tuple[str, int], ...]:
+    """The folders that packages are found in, each with the time of its last change."""
+    states: list[tuple[str, int]] = []
+    for folder in sys.path:
+        with contextlib.suppress(OSError):
+            states.append((folder, os.stat(folder or ".").st_mtime_ns))
+    return tuple(states)
 
 
 def plugin_stamp() -> str:

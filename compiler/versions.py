@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,12 +28,22 @@ def source_stamp() -> str:
         spec = find_spec(package)
         locations = None if spec is None else spec.submodule_search_locations
         folders.update(Path(location).resolve() for location in locations or ())
-    files = sorted({file for folder in folders for file in folder.rglob("*.py")})
-    states = ((file, file.stat()) for file in files)
-    lines = [f"{file}:{state.st_size}:{state.st_mtime_ns}" for file, state in states]
+    lines = sorted({line for folder in folders for line in _states(str(folder))})
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def _states(folder: str) -> Iterator[str]:
+    """A line for each Python file below a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                state = entry.stat()
+                yield f"{entry.path}:{state.st_size}:{state.st_mtime_ns}"
+            elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+                yield from _states(entry.path)
+
+
+@functools.cache  # the modules in this process are of that version, whatever is installed later
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -39,6 +39,7 @@ from noema.progress import JSON, Progress, ProgressCallback
 Job: TypeAlias = Callable[[dict[str, JSON], ProgressCallback], Mapping[str, object]]
 
 JOBS: Mapping[str, str] = {
+    "analyze": "noema.understanding:analyze_job",
     "calibrate": "noema.calibration:calibrate_job",
     "compile": "noema.pipeline:compile_job",
 }

@@ -8,6 +8,7 @@ Plain frozen records, no stage: the compile process fills them, the caller reads
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -283,6 +284,22 @@ class Hardware:
     accelerators: tuple[Accelerator, ...]
     measured: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """The record as in the profile's schema."""
+        return _encode(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, JSON]) -> Hardware:
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: It isn't such a record.
+        """
+        try:
+            return _decode(Hardware, record)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a record of hardware: {error}") from error
+
 
 @dataclass(frozen=True)
 class Opportunity:
@@ -389,15 +406,19 @@ T = TypeVar("T")
 
 
 def _decode(kind: type[T], record: Any) -> T:
+    return kind(**{name: _value(hint, record[name]) for name, hint in _hints(kind)})
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """Name and type of each field; resolving them anew for each record takes most of the time."""
     hints = typing.get_type_hints(kind)
-    values = {
-        f.name: _value(hints[f.name], record[f.name])
-        for f in dataclasses.fields(kind)  # type: ignore[arg-type]
-    }
-    return kind(**values)
+    return tuple((f.name, hints[f.name]) for f in dataclasses.fields(kind))
 
 
 def _value(hint: Any, value: Any) -> Any:
+    if hint is str or hint is int:
+        return hint(value)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _value(arguments[0], value)

@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import onnx
 
+from noema.assumed import Assume, Dimension
 from noema.errors import InvalidOption, printable
+
+_FLOATS = frozenset(
+    {
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.FLOAT16,
+        onnx.TensorProto.BFLOAT16,
+        onnx.TensorProto.DOUBLE,
+    }
+)
 
 
 def declared_inputs(
-    values: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, tuple[int | None, ...]]
+    values: Sequence[onnx.ValueInfoProto],
+    shapes: Mapping[str, tuple[int | None, ...]],
+    assume: Assume | None = None,
 ) -> dict[str, onnx.TypeProto]:
     """Input name → its type, after pinning.
 
@@ -19,6 +31,7 @@ def declared_inputs(
     Args:
         values: The graph's inputs.
         shapes: Input name → one extent per dimension; None keeps a dimension as it is.
+        assume: Gives every dimension that is open after that an extent; None leaves them open.
 
     Raises:
         InvalidOption: An unknown input, another rank, or an extent that contradicts the model's
@@ -40,7 +53,28 @@ def declared_inputs(
         for dim in proto.tensor_type.shape.dim:
             if dim.dim_param in pinned and dim.dim_param:
                 dim.dim_value = pinned[dim.dim_param]
+    if assume is not None:
+        _assume(types, assume, pinned)
     return types
+
+
+def _assume(types: Mapping[str, onnx.TypeProto], assume: Assume, known: dict[str, int]) -> None:
+    for is_sum in (False, True):  # sums of symbols come after the symbols
+        for name, proto in types.items():
+            dims = proto.tensor_type.shape.dim
+            for index, dim in enumerate(dims):
+                if dim.HasField("dim_value") or ("+" in dim.dim_param) is not is_sum:
+                    continue
+                symbol = dim.dim_param
+                is_float = proto.tensor_type.elem_type in _FLOATS
+                if symbol not in known:
+                    place = Dimension(name, index, len(dims), symbol, is_float)
+                    extent = assume(place, known)
+                    if symbol:
+                        known[symbol] = extent
+                else:
+                    extent = known[symbol]
+                dim.dim_value = extent
 
 
 def _pin(

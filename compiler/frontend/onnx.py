@@ -23,6 +23,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from noema.assumed import Assume
 from noema.errors import InvalidModel, printable
 from noema.frontend.functions import ValueNames, all_names, inline_calls
 from noema.frontend.resolve import Resolver
@@ -110,11 +111,17 @@ class OnnxModel:
     files: tuple[Path, ...]
     nodes: tuple[FileNode, ...]
 
+    @property
+    def scopes(self) -> Mapping[str, str]:
+        """Name of a node of the file → its scope, of those that have one."""
+        return {node.name: node.scope for node in self.nodes if node.scope}
+
 
 def read_model(
     path: str | Path,
     *,
     shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    assume: Assume | None = None,
     expand: Expand = frozenset(),
     limits: ModelLimits | None = None,
 ) -> OnnxModel:
@@ -123,6 +130,7 @@ def read_model(
     Args:
         path: The `.onnx` file. External data must lie in its folder.
         shapes: Input name → extents that replace symbolic ones; None keeps one as it is.
+        assume: Gives all other symbolic dimensions of inputs an extent; None leaves them open.
         expand: Ops to replace by their function body.
         limits: What the model may ask for.
 
@@ -143,7 +151,7 @@ def read_model(
             remedy="it is damaged, or its subgraphs are nested too deeply: export it again",
         ) from error
     tensors = TensorReader(limits.value_bytes, path, tickets)
-    return _resolve(model, tensors, shapes or {}, expand, limits, (path,))
+    return _resolve(model, tensors, shapes or {}, expand, limits, (path,), assume)
 
 
 def from_proto(
@@ -195,6 +203,7 @@ def _resolve(
     expand: Expand,
     limits: ModelLimits,
     files: tuple[Path, ...],
+    assume: Assume | None = None,
 ) -> OnnxModel:
     check_text(model)
     model, opsets = at_known_opset(model)
@@ -208,7 +217,7 @@ def _resolve(
     inline_calls(model.graph, functions, names, sources, depth=limits.depth, budget=limits.nodes)
     wanted = expand if callable(expand) else lambda domain, op: op_name(domain, op) in expand
     resolver = Resolver(model, schemas, tensors, wanted, limits, names, sources)
-    resolver.run(shapes)
+    resolver.run(shapes, assume)
     return OnnxModel(
         graph=resolver.graph(),
         opset=schemas.opsets[""],

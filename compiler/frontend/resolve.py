@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx.defs import OpSchema
 
 from noema import dtypes
+from noema.assumed import Assume
 from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
 from noema.evaluate import EvaluationFailed, evaluate_node
 from noema.frontend.extents import ExtentRules
@@ -102,11 +103,14 @@ class Resolver:
         self._used = _used_names(graph)
         self._declared = {v.name: v.type for v in [*graph.value_info, *graph.output]}
 
-    def run(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+    def run(
+        self, shapes: Mapping[str, tuple[int | None, ...]], assume: Assume | None = None
+    ) -> None:
         """Walks the graph.
 
         Args:
             shapes: Input name → extents that replace symbolic ones.
+            assume: Gives the other symbolic dimensions of inputs an extent.
 
         Raises:
             InvalidModel: A node is malformed.
@@ -118,7 +122,7 @@ class Resolver:
             self._read_tensor(tensor.name, tensor, "initializer", tensor.name)
         for sparse in graph.sparse_initializer:
             self._gap("initializer", sparse.values.name, "sparse tensors", sparse.values.name)
-        self._read_inputs(shapes)
+        self._read_inputs(shapes, assume)
         self._queue.extend((node, 0) for node in graph.node)
         while self._queue:
             node, depth = self._queue.popleft()
@@ -154,11 +158,13 @@ class Resolver:
 
     # Inputs and constants.
 
-    def _read_inputs(self, shapes: Mapping[str, tuple[int | None, ...]]) -> None:
+    def _read_inputs(
+        self, shapes: Mapping[str, tuple[int | None, ...]], assume: Assume | None
+    ) -> None:
         constant = {t.name for t in self._model.graph.initializer} | self._untyped
         values = [v for v in self._model.graph.input if v.name not in constant]
         specs: list[TensorSpec] = []
-        for name, proto in declared_inputs(values, shapes).items():
+        for name, proto in declared_inputs(values, shapes, assume).items():
             kind = self._try_type(proto, name, "graph input", name)
             if kind is not None:
                 self.values.set_type(name, kind)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from torch_mlir import ir
 
-from noema import plugins
 from noema.dialects.context import new_context
 from noema.errors import InvalidOption, PluginFailed, from_json
 from noema.passes import recognize
@@ -113,11 +111,30 @@ def test_a_name_of_ours_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         _recognized(monkeypatch, "Twin")
 
 
-def test_an_entry_point_has_the_name_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = EntryPoint("other", "somebodys_patterns:NegAsRelu", "noema.patterns")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: (entry,))
-    with pytest.raises(PluginFailed, match=r"'other' of .*calls itself 'neg-as-relu'"):
+def test_an_entry_point_has_the_name_of_its_class(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _install(tmp_path, "other = somebodys_patterns:NegAsRelu")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginFailed, match=r"'other' of mine 1.0 .*calls itself 'neg-as-relu'"):
         _recognized(monkeypatch)
+
+
+def test_a_package_counts_from_when_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert 'kind = "neg"' in _recognized(monkeypatch)
+    before = plugin_stamp()
+    _install(tmp_path, "neg-as-relu = somebodys_patterns:NegAsRelu")
+    assert 'kind = "relu"' in _recognized(monkeypatch)
+    assert plugin_stamp() != before
+
+
+def _install(folder: Path, row: str) -> None:
+    (folder / "mine-1.0.dist-info").mkdir()
+    (folder / "mine-1.0.dist-info" / "METADATA").write_text("Name: mine\nVersion: 1.0\n")
+    (folder / "mine-1.0.dist-info" / "entry_points.txt").write_text(f"[noema.patterns]\n{row}\n")
 
 
 @pytest.mark.parametrize("value", ["nothing", "a:b:c", "a.b:", ":X", "../x:Y", "x:Y;z"])

@@ -1,0 +1,201 @@
+"""The stages of the analysis joined: ONNX file → sem → classified → measured → `WorkloadProfile`.
+
+As `pipeline.py` joins the stages of a compile, this file joins those of `noema.analyze`, and
+nothing else does. It stops where a compile would lower.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import cast
+
+from torch_mlir import ir
+
+from noema.analysis.components import read_parts
+from noema.analysis.cost import Costs
+from noema.analysis.flow import flow_of
+from noema.analysis.opportunities import opportunities
+from noema.analysis.roofline import Roofline, assess, component_of
+from noema.analysis.verdict import verdict
+from noema.assumed import Assumptions
+from noema.dialects.context import new_context
+from noema.dialects.graph import Graph, main_of
+from noema.dialects.opset import EXPANDED
+from noema.errors import InvalidIR, InvalidModel, UnsupportedModel
+from noema.frontend.importer import import_model
+from noema.frontend.onnx import OnnxModel, read_model
+from noema.passes.base import PassContext
+from noema.passes.driver import PipelineReport, run_pipeline
+from noema.passes.registry import default_pipeline
+from noema.progress import JSON, Progress, ProgressCallback, no_progress
+from noema.workload import (
+    Declined,
+    Hardware,
+    ModelSummary,
+    PatternTime,
+    Timing,
+    WorkloadProfile,
+)
+
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+_SHRINKS = (1, 16)
+"""Assumed extents are divided by these, one after the other, while the model refuses them."""
+
+
+class Stopwatch:
+    """Times stages, and tells which one is running."""
+
+    def __init__(self, progress: ProgressCallback = no_progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def stage(self, name: str, fraction: float) -> Generator[None]:
+        """Adds what the block takes to a stage."""
+        self._progress(Progress(name, fraction))
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+
+
+_MOST_DECLINED = 200
+
+
+def read_assuming(path: Path, shapes: Shapes) -> tuple[OnnxModel, Mapping[str, int]]:
+    """Reads a model with an extent for every dimension of its inputs.
+
+    Args:
+        path: The `.onnx` file.
+        shapes: Extents that the caller wants.
+
+    Returns:
+        The model, and the extents that were assumed. A model that refuses every assumption is read
+        with its dimensions left open, and nothing is assumed.
+
+    Raises:
+        As `read_model`.
+    """
+    for shrink in _SHRINKS:
+        assumptions = Assumptions(shrink)
+        try:
+            model = read_model(path, shapes=shapes, assume=assumptions, expand=EXPANDED)
+        except (InvalidModel, UnsupportedModel):
+            if not assumptions.made:
+                raise
+        else:
+            return model, dict(assumptions.made)
+    return read_model(path, shapes=shapes, expand=EXPANDED), {}
+
+
+def analyze_model(
+    model: OnnxModel,
+    hardware: Hardware,
+    *,
+    name: str = "model",
+    assumed: Mapping[str, int] | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> WorkloadProfile:
+    """Understands a model in this process.
+
+    Args:
+        model: As `read_model` gives it (with `expand=EXPANDED`).
+        hardware: The machine that figures are for.
+        name: What to call it.
+        assumed: Extents that stand for symbols of its inputs.
+        stopwatch: Has timed the stages before, and tells the progress.
+
+    Raises:
+        InvalidModel: Operators of the model don't fit together.
+        PluginFailed: A third-party pattern failed.
+    """
+    watch = stopwatch or Stopwatch()
+    summary = _summary(model, name, assumed or {})  # before passes add weights of their own
+    with watch.stage("import", 0.3):
+        module = import_model(model, new_context())
+    with watch.stage("passes", 0.4):
+        report = _understand(module, model)
+    with watch.stage("components", 0.7):
+        graph = Graph.of(main_of(module))
+        parts = read_parts(graph, model.nodes, model.parameters)
+        workload, flow = verdict(graph, parts), flow_of(graph, parts)
+    with watch.stage("costs", 0.8):
+        costs, roofline = Costs(graph), Roofline.of(hardware)
+        found = [assess(part, costs, roofline) for part in parts]
+        components = tuple(component_of(each, costs, roofline) for each in found)
+    with watch.stage("opportunities", 0.9):
+        could = opportunities(graph, parts, hardware, model.parameters, costs=costs, found=found)
+    patterns, declined = _tallies(report)
+    return WorkloadProfile(
+        model=summary,
+        workload=workload,
+        components=components,
+        flow=flow,
+        hardware=hardware,
+        opportunities=could,
+        timing=Timing(sum(watch.seconds.values()), dict(watch.seconds), patterns),
+        declined=declined,
+    )
+
+
+def _understand(module: ir.Module, model: OnnxModel) -> PipelineReport:
+    context = PassContext(
+        parameters=model.parameters,
+        scopes=model.scopes,
+        inputs=tuple(spec.name for spec in model.inputs),
+    )
+    try:
+        return run_pipeline(module, default_pipeline(), context)
+    except InvalidIR as error:
+        # What ONNX's own inference lets through, the verifiers of the dialect may not.
+        raise InvalidModel(f"operators that don't fit together: {error.message}") from error
+
+
+def _summary(model: OnnxModel, name: str, assumed: Mapping[str, int]) -> ModelSummary:
+    held = [model.parameters[parameter] for parameter in model.parameters]
+    small = [array for array in model.constants.values() if array.dtype.kind == "f"]
+    return ModelSummary(
+        name=name,
+        opset=model.opset,
+        nodes=len(model.nodes),
+        parameters=sum(prod(p.shape) for p in held) + sum(a.size for a in small),
+        parameter_bytes=sum(p.nbytes for p in held) + sum(a.nbytes for a in small),
+        inputs=tuple(map(str, model.inputs)),
+        outputs=tuple(map(str, model.outputs)),
+        assumed=assumed,
+    )
+
+
+def _tallies(report: PipelineReport) -> tuple[tuple[PatternTime, ...], tuple[Declined, ...]]:
+    """What the patterns of all passes did, and their near misses."""
+    times: list[PatternTime] = []
+    declined: list[Declined] = []
+    for record in report.passes:
+        for pattern, tally in record.patterns.items():
+            times.append(PatternTime(pattern, tally.tried, tally.found, tally.seconds))
+            declined += [Declined(pattern, node, why) for node, why in tally.declined.items()]
+    return tuple(times), tuple(declined[:_MOST_DECLINED])
+
+
+def analyze_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[str, object]:
+    """The compile process's job: request {model, shapes, hardware} → {files, profile}."""
+    shapes, hardware = request["shapes"], request["hardware"]
+    assert isinstance(shapes, dict) and isinstance(hardware, dict)
+    wanted = cast(
+        "Shapes", {name: tuple(cast("list[int | None]", e)) for name, e in shapes.items()}
+    )
+    path = Path(str(request["model"]))
+    watch = Stopwatch(progress)
+    with watch.stage("read", 0.0):
+        model, assumed = read_assuming(path, wanted)
+    profile = analyze_model(
+        model, Hardware.from_json(hardware), name=path.name, assumed=assumed, stopwatch=watch
+    )
+    return {"files": [str(f) for f in model.files], "profile": profile.to_json()}
