@@ -132,7 +132,8 @@ def _adds_positions(draft: Draft, node: Node) -> bool:
     table = next(t for t in node.operands if draft.is_static(t))
     if len(table.shape) < 2 or len(data.shape) != 3 or table.shape[-1] != data.shape[-1]:
         return False
-    if table.shape[-2] in (1, None) and not _is_cut(table):
+    # A bias has one dimension; a table has two or more, even where only one row of it is left.
+    if len(table.shape) < 3 and table.shape[-2] in (1, None) and not _is_cut(table):
         return False
     source = strip_moves(draft, data).node
     for _ in range(8):
