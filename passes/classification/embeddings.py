@@ -51,12 +51,15 @@ def find_embeddings(draft: Draft, inputs: Inputs) -> None:
             role = _lookup_role(draft, node, inputs)
             part = draft.start(ComponentKind.EMBEDDING, role, node, role)
             _take_ids(draft, part, node)
-            draft.epilogue(part, node, role)
-            _take_bag(draft, part)
+    lookups = [p for p in draft.parts if p.kind is ComponentKind.EMBEDDING]
     for node in draft.free(frozenset({"elementwise.add"})):
         if _adds_positions(draft, node):
             role = Role.EMBEDDING_POSITION
             draft.start(ComponentKind.EMBEDDING, role, node, role)
+    for part in lookups:
+        if part.role is not Role.EMBEDDING_PATCH:
+            last = draft.epilogue(part, part.anchor, part.role)
+            _take_bag(draft, part, last)
 
 
 def _take_ids(draft: Draft, part: Part, node: Node) -> None:
@@ -71,9 +74,8 @@ def _take_ids(draft: Draft, part: Part, node: Node) -> None:
             stack += [t.node for t in here.operands]
 
 
-def _take_bag(draft: Draft, part: Part) -> None:
+def _take_bag(draft: Draft, part: Part, last: Node) -> None:
     """Takes a sum over the rows that were looked up together, which makes it a bag."""
-    last = list(part.nodes)[-1]
     for user in last.result.users:
         if user.key in _SUMS and draft.is_free(user) and len(last.result.users) == 1:
             part.role = Role.EMBEDDING_BAG
