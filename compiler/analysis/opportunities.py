@@ -25,7 +25,7 @@ from noema.analysis.cost import Costs, bytes_of
 from noema.analysis.duplicates import Duplicate, duplicate_weights, repeated_nodes
 from noema.analysis.flops import DENSE, MOVEMENT, extent, short_key
 from noema.analysis.parts import Part
-from noema.analysis.pruning import dead_channels, dead_heads
+from noema.analysis.pruning import dead_channels, dead_heads, sampled_bytes
 from noema.analysis.roofline import Assessment, Roofline, assess
 from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
@@ -33,7 +33,8 @@ from noema.parameters import ParameterStore
 from noema.workload import ComponentKind, Hardware, Opportunity
 
 DEFAULT_WEIGHT_BYTES = 64 << 20
-"""Weights that are read unless asked for more: reading takes longer than all the rest."""
+"""Bytes of weights that are read for each purpose unless asked for more: reading takes longer than
+all the rest. It is enough for a sample of every matrix of BERT-base."""
 
 CHANNELS_LAST_GAIN = 0.3
 """Share of the time of a convolution with a window that channels-last saves; docs/roofline.md says
@@ -84,7 +85,8 @@ def opportunities(
         parameters: Its weights.
         costs: Of the graph, if they are known already.
         found: The parts' assessments, likewise.
-        weight_bytes: Bound on the weights that are looked into; 0 looks into none.
+        weight_bytes: Bound on the bytes of weights that are read, for duplicates and for pruning
+            each; 0 reads none. What lies beyond it isn't looked into.
     """
     roofline = Roofline.of(hardware)
     costs = costs or Costs(graph)
@@ -133,7 +135,7 @@ def _fusions(network: _Network) -> Iterable[Opportunity]:
         where = _plural(len(names), f"{role} component")
         yield Opportunity(
             kind="fusion",
-            title=f"Fuse {fused} pointwise ops into what feeds them ({where})",
+            title=f"Fuse {_plural(fused, 'pointwise op')} into what feeds them ({where})",
             detail=f"In {kind} components, the result of an op goes to one pointwise op or norm "
             "only: computed there at once, it needs no memory. Code generation does this for many.",
             components=tuple(names),
@@ -349,7 +351,7 @@ def _prunings(network: _Network, weights: Weights, budget: int) -> Iterable[Oppo
         weight, part = node.operands[1], network.owner.get(node.index)
         if part is None or weight.node is None or weight.node.key != "param":
             continue
-        read += bytes_of(weight)
+        read += sampled_bytes(node)
         if read > budget:
             return
         for what, find in finders:

@@ -1,6 +1,7 @@
 """Channels and heads that could go: their weights are near zero compared with the others'.
 
-Norms are taken of a sample first; only where that shows something are they taken of all values.
+Norms are taken of a sample first: some inputs of every channel. A dead channel is dead there too,
+so only where the sample shows one are norms taken of all values.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noema.analysis.flops import contraction, extent
+from noema.analysis.cost import bytes_of
+from noema.analysis.flops import contraction, count, extent
 from noema.analysis.weights import Weights
 from noema.dialects.graph import Node
 from noema.workload import AttentionShape
@@ -17,6 +19,18 @@ DEAD = 1e-3
 """Share of the median norm below which a channel or head counts as dead."""
 
 _SAMPLE = 64
+
+
+def sampled_bytes(node: Node) -> int:
+    """Bytes of its weight that are read before anything is found.
+
+    Args:
+        node: A `matmul` or `conv`.
+    """
+    weight = node.operands[1]
+    channels = extent(weight, 0) if node.key == "conv" else extent(node.result, -1)
+    each = max(1, count(weight) // max(1, channels))
+    return bytes_of(weight) * min(_SAMPLE, each) // each
 
 
 def dead_channels(node: Node, weights: Weights) -> int:
@@ -62,7 +76,7 @@ def _channels_first(node: Node, weights: Weights) -> NDArray[np.generic]:
 def _dead(rows: NDArray[np.generic]) -> int:
     if len(rows) < 2 or rows.dtype.kind != "f" or not rows.size:
         return 0
-    sampled = _norms(rows[:, :: max(1, rows.shape[1] // _SAMPLE)])
+    sampled = _norms(rows[:, :_SAMPLE])  # contiguous in memory, whichever way the matrix lies
     if not np.any(sampled < DEAD * np.median(sampled)):
         return 0
     norms = _norms(rows)

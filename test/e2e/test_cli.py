@@ -60,6 +60,19 @@ def test_devices_lists_the_cpu_and_says_why_others_are_missing(cache: Path) -> N
     assert all(d["available"] or d["reason"] for d in devices)
 
 
+def test_devices_measures_the_cpu_and_remembers(cache: Path) -> None:
+    def speeds(*arguments: str) -> dict[str, str]:
+        devices = json.loads(noema(cache, "devices", "--json", *arguments).stdout)
+        (details,) = [d["details"] for d in devices if d["name"] == "cpu"]
+        return {k: v for k, v in details.items() if k.endswith(("Gop/s", "GB/s"))}
+
+    assert speeds() == {}
+    measured = speeds("--measure")
+    assert {"f32 Gop/s", "memory GB/s"} <= measured.keys()
+    assert all(float(value) > 0 for value in measured.values())
+    assert speeds() == measured
+
+
 def test_dump_ir_shows_each_pass(cache: Path, tmp_path: Path) -> None:
     """The dumped IR is what `noema opt` reads back."""
     folder = tmp_path / "ir"

@@ -313,6 +313,17 @@ def test_dead_channels_of_a_product(tmp_path: Path, transposed: bool) -> None:
     assert _of(found, "pruning", weight_bytes=w.nbytes - 1) == []
 
 
+def test_the_budget_counts_samples(tmp_path: Path) -> None:
+    """A sixteenth of a matrix of 1024 rows is enough to see what is dead in it."""
+    w = _random(0, 1024, 32)
+    w[:, 3] = 0
+    w[:64, 4] = 0  # dead as far as the sample shows, and alive
+    found = _raised(tmp_path, "float[9,1024] x", "float[9,32] y", "y = MatMul(x, w)", w=w)
+    (pruning,) = _of(found, "pruning", weight_bytes=w.nbytes // 16)
+    assert pruning.title == "Remove 1 of 32 channels (all)"
+    assert _of(found, "pruning", weight_bytes=w.nbytes // 16 - 1) == []
+
+
 def test_dead_filters_of_a_convolution(tmp_path: Path) -> None:
     w = _random(0, 32, 16, 3, 3)
     w[5] = 0
