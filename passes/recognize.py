@@ -10,12 +10,13 @@ from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
+from noema.passes.patterns.sdpa import ScaledDotProductAttention
 from noema.passes.patterns.sigmoid import Swish
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
     (Swish(),),  # activations, norms
     (),  # rotary embedding, token embedding
-    (),  # attention
+    (ScaledDotProductAttention(),),  # attention
 )
 """All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
 plugins join the stage that they name."""
