@@ -76,15 +76,17 @@ def _channels_first(node: Node, weights: Weights) -> NDArray[np.generic]:
 def _dead(rows: NDArray[np.generic]) -> int:
     if len(rows) < 2 or rows.dtype.kind != "f" or not rows.size:
         return 0
-    sampled = _norms(rows[:, :_SAMPLE])  # contiguous in memory, whichever way the matrix lies
-    if not np.any(sampled < DEAD * np.median(sampled)):
-        return 0
-    norms = _norms(rows)
-    median = float(np.median(norms))
-    return int(np.count_nonzero(norms < DEAD * median)) if median > 0 else 0
+    # Contiguous in memory, whichever way the matrix lies.
+    return _below(_norms(rows)) if _below(_norms(rows[:, :_SAMPLE])) else 0
 
 
-def _norms(rows: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Root of the mean square of each row."""
-    squares = np.square(rows.astype(np.float32)).mean(axis=1, dtype=np.float64)
-    return np.sqrt(squares)
+def _below(norms: NDArray[np.float32]) -> int:
+    """How many are far below the median."""
+    in_order = np.sort(norms)
+    return int(np.searchsorted(in_order, DEAD * in_order[len(in_order) // 2]))
+
+
+def _norms(rows: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Euclidean norm of each row."""
+    values = rows.astype(np.float32, copy=False)
+    return np.sqrt(np.einsum("ij,ij->i", values, values))
