@@ -1,4 +1,4 @@
-"""Command line: ``python -m fusion show|export|matrix`` (with ``test/`` on PYTHONPATH)."""
+"""Command line: ``python -m fusion show|export|measure|matrix`` (with ``test/`` on PYTHONPATH)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from models import CATALOG
 from models.exports import ARCHITECTURES
 
 from . import report
-from .evidence import Evidence, evidence_of
+from .evidence import TITLES, Notebook, columns, evidence_of
 from .matrix import EXPORTERS, Cell, catalog_cell, export_cell, exported_file, forms
 
+_NOTEBOOK = "evidence.json"
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -74,26 +75,42 @@ def export(folder: Path, names: tuple[str, ...], wanted: str | None) -> None:
 
 
 @main.command()
+@click.argument("folder", type=_FOLDER)
+@click.argument("names", nargs=-1)
+@click.option("--exporter", "wanted", type=click.Choice(EXPORTERS))
+def measure(folder: Path, names: tuple[str, ...], wanted: str | None) -> None:
+    """Compare each export in FOLDER with ONNX Runtime, and let it optimise each.
+
+    What the notebook in FOLDER has already is left as it is.
+    """
+    notebook = Notebook(folder / _NOTEBOOK)
+    for exporter in [wanted] if wanted else EXPORTERS:
+        for architecture in ARCHITECTURES:
+            key = f"{architecture.name} {exporter}"
+            path = exported_file(folder, architecture, exporter)
+            if key in notebook or not path.exists() or (names and architecture.name not in names):
+                continue
+            evidence = evidence_of(architecture, onnx.load(path))
+            notebook.put(key, evidence)
+            click.echo(f"{key}: {evidence.error}, {dict(evidence.runtime)}")
+
+
+@main.command()
 @click.option("--exports", type=_FOLDER, help="Where `export` wrote its files.")
 @click.option("--markdown", type=click.Path(path_type=Path), required=True)
 def matrix(exports: Path | None, markdown: Path) -> None:
     """Make the whole page; exit 1 if a cell is wrong."""
     catalog = list(_catalog((), None))
     real = [] if exports is None else list(_exports(exports, (), None))
-    evidence: dict[str, Evidence] = {}
     versions = {"onnxruntime": onnxruntime.__version__}
     command = "PYTHONPATH=test python -m fusion matrix --markdown docs/fusion_matrix.md"
+    extra: dict[str, list[str]] = {}
     if exports is not None:
         versions |= json.loads((exports / "versions.json").read_text())
-        command = f"PYTHONPATH=test python -m fusion export FOLDER\n{command} --exports FOLDER"
-        for architecture in ARCHITECTURES:
-            models = {
-                exporter: onnx.load(path)
-                for exporter in EXPORTERS
-                if (path := exported_file(exports, architecture, exporter)).exists()
-            }
-            click.echo(f"{architecture.name}: numerics and ONNX Runtime's rewrites", err=True)
-            evidence[architecture.name] = evidence_of(architecture, models)
+        first = "PYTHONPATH=test python -m fusion"
+        command = f"{first} export FOLDER\n{first} measure FOLDER\n{command} --exports FOLDER"
+        notebook = Notebook(exports / _NOTEBOOK)
+        extra = {a.name: columns(notebook.of(a.name)) for a in ARCHITECTURES}
     held_out = {a.name for a in ARCHITECTURES if a.held_out}
     markdown.write_text(
         report.page(
@@ -102,8 +119,8 @@ def matrix(exports: Path | None, markdown: Path) -> None:
             catalog,
             [cell for cell in real if cell.network not in held_out],
             [cell for cell in real if cell.network in held_out],
-            {name: found.columns() for name, found in evidence.items()},
-            Evidence.TITLES,
+            extra,
+            TITLES,
         )
     )
     wrong = [cell for cell in (*catalog, *real) if cell.misses]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import onnx
+from torch_mlir import ir
 
 from models.exports import Counts
 from noema.dialects.context import new_context
@@ -19,20 +20,21 @@ from noema.passes.registry import default_pipeline
 from noema.pipeline import pass_context
 
 
-def understood(model: onnx.ModelProto) -> Graph:
-    """The graph after the default passes; no code is generated."""
+def understood(model: onnx.ModelProto) -> ir.Module:
+    """The model after the default passes; no code is generated."""
     read = from_proto(model, expand=EXPANDED)
     module = import_model(read, new_context())
     run_pipeline(module, default_pipeline(), pass_context(read))
-    return Graph.of(main_of(module))
+    return module
 
 
-def found_in(graph: Graph) -> Counts:
-    """What the ops of a graph say.
+def found_in(module: ir.Module) -> Counts:
+    """What the ops of a module say.
 
     Instance normalisation counts as group normalisation with a channel in each group. Batch
     normalisation is left out: most exporters fold it into the convolution before it.
     """
+    graph = Graph.of(main_of(module))
     keys = Counter(node.key for node in graph.nodes)
     norms, activations = (
         {key.partition(".")[2]: n for key, n in keys.items() if key.startswith(prefix)}
@@ -50,6 +52,16 @@ def found_in(graph: Graph) -> Counts:
         rope=keys["rope"],
         embeddings=keys["embedding"],
     )
+
+
+def attention_components(module: ir.Module) -> int:
+    """How many components are attention: each is one layer, whatever it is made of."""
+    names: set[str] = set()
+    for node in Graph.of(main_of(module)).nodes:
+        attributes = node.op.attributes
+        if "sem.kind" in attributes and ir.StringAttr(attributes["sem.kind"]).value == "attention":
+            names.add(ir.StringAttr(attributes["sem.component"]).value)
+    return len(names)
 
 
 def _is_gated(node: Node) -> bool:

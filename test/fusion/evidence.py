@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -18,7 +19,6 @@ from .counts import fused_by_runtime
 from .numerics import largest_difference
 
 SEED = 7
-TOLERANCE = 1e-4
 
 _KINDS: Mapping[str, str] = MappingProxyType(
     {"clip": "clip", "t5": "t5", "bart": "bart", "gpt2": "gpt2"}
@@ -28,31 +28,32 @@ _KINDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of all exports of one architecture.
+    """Of one export.
 
     Attributes:
-        errors: Exporter → largest relative difference from ONNX Runtime, or why there is none.
-        runtime: Exporter → what ONNX Runtime's rewrites leave, by kind.
+        error: Largest relative difference from ONNX Runtime, or why there is none.
+        runtime: What ONNX Runtime's rewrites leave: kind → number of operators.
     """
 
-    errors: Mapping[str, float | str]
-    runtime: Mapping[str, Mapping[str, int]]
+    error: float | str
+    runtime: Mapping[str, int]
 
-    TITLES: ClassVar[Sequence[str]] = ("error", "ONNX Runtime")
 
-    def columns(self) -> list[str]:
-        """The cells of the table."""
-        numbers = [e for e in self.errors.values() if isinstance(e, float)]
-        texts = [f"{name}: {e}" for name, e in self.errors.items() if isinstance(e, str)]
-        error = "; ".join(([f"{max(numbers):.0e}"] if numbers else []) + texts)
-        kinds = dict.fromkeys(kind for found in self.runtime.values() for kind in found)
-        ranges = []
-        for kind in kinds:
-            counts = [found[kind] for found in self.runtime.values()]
-            if max(counts):
-                low, high = min(counts), max(counts)
-                ranges.append(f"{kind} {low}" if low == high else f"{kind} {low}…{high}")
-        return [error, ", ".join(ranges)]
+TITLES: Sequence[str] = ("error", "ONNX Runtime")
+
+
+def columns(found: Sequence[Evidence]) -> list[str]:
+    """The cells of the table for all exports of an architecture."""
+    numbers = [e.error for e in found if isinstance(e.error, float)]
+    texts = list(dict.fromkeys(e.error for e in found if isinstance(e.error, str)))
+    error = "; ".join(([f"{max(numbers):.0e}"] if numbers else []) + texts)
+    ranges: list[str] = []
+    for kind in dict.fromkeys(kind for e in found for kind in e.runtime):
+        counts = [e.runtime[kind] for e in found]
+        low, high = min(counts), max(counts)
+        if high:
+            ranges.append(f"{kind} {low}" if low == high else f"{kind} {low}…{high}")
+    return [error, ", ".join(ranges)]
 
 
 def draws(architecture: Architecture) -> list[dict[str, np.ndarray]]:
@@ -62,16 +63,36 @@ def draws(architecture: Architecture) -> list[dict[str, np.ndarray]]:
     return [architecture.feeds(rng, dims) for dims in (architecture.dims, larger)]
 
 
-def evidence_of(architecture: Architecture, models: Mapping[str, onnx.ModelProto]) -> Evidence:
-    """Compiles, runs and compares every export, and lets ONNX Runtime rewrite it."""
-    feeds = draws(architecture)
-    errors: dict[str, float | str] = {}
-    for exporter, model in models.items():
-        try:
-            errors[exporter] = largest_difference(model, feeds)
-        except NoemaError as error:
-            errors[exporter] = error.message.splitlines()[0]
-    return Evidence(errors, {e: _by_runtime(architecture, model) for e, model in models.items()})
+def evidence_of(architecture: Architecture, model: onnx.ModelProto) -> Evidence:
+    """Compiles, runs and compares an export, and lets ONNX Runtime rewrite it."""
+    try:
+        error: float | str = largest_difference(model, draws(architecture))
+    except NoemaError as reason:
+        error = reason.message.splitlines()[0]
+    return Evidence(error, _by_runtime(architecture, model))
+
+
+class Notebook:
+    """Evidence kept in a file, export by export, so that a long measurement can be resumed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[str, Evidence] = {}
+        if path.exists():
+            read = json.loads(path.read_text())
+            self._entries = {key: Evidence(**entry) for key, entry in read.items()}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def put(self, key: str, evidence: Evidence) -> None:
+        """Adds an entry and writes the file."""
+        self._entries[key] = evidence
+        self._path.write_text(json.dumps({k: asdict(e) for k, e in self._entries.items()}))
+
+    def of(self, architecture: str) -> list[Evidence]:
+        """The entries of an architecture; their keys are `NAME EXPORTER`."""
+        return [e for key, e in self._entries.items() if key.split(" ")[0] == architecture]
 
 
 def _by_runtime(architecture: Architecture, model: onnx.ModelProto) -> dict[str, int]:

@@ -13,7 +13,7 @@ from models import KINDS, Network, fused_offline, optimized
 from models.exports import Architecture, Counts
 from noema.errors import NoemaError
 
-from .counts import found_in, understood
+from .counts import attention_components, found_in, understood
 from .expected import expected_of
 
 Build = Callable[[], onnx.ModelProto]
@@ -31,19 +31,24 @@ class Cell:
         form: Who wrote it.
         expected: What is in it.
         found: What noema found, or the reason that it found nothing.
+        attention_components: How many components are attention layers.
     """
 
     network: str
     form: str
     expected: Counts
     found: Counts | str
+    attention_components: int
 
     @property
     def misses(self) -> Mapping[str, tuple[int, int]]:
         """What differs: kind → (found, expected)."""
         if isinstance(self.found, str):
             return {"read": (0, 1)}
-        return differences(self.found, self.expected)
+        misses = differences(self.found, self.expected)
+        if self.attention_components != self.expected.attention:
+            misses["component.attention"] = (self.attention_components, self.expected.attention)
+        return misses
 
 
 def flat(counts: Counts) -> dict[str, int]:
@@ -85,7 +90,7 @@ def forms(network: Network) -> dict[str, Build]:
 
 def catalog_cell(network: Network, form: str) -> Cell:
     """One cell of a network of the catalog."""
-    return Cell(network.name, form, expected_of(network), _found(forms(network)[form]()))
+    return _cell(network.name, form, expected_of(network), forms(network)[form]())
 
 
 def exported_file(folder: Path, architecture: Architecture, exporter: str) -> Path:
@@ -95,11 +100,12 @@ def exported_file(folder: Path, architecture: Architecture, exporter: str) -> Pa
 
 def export_cell(architecture: Architecture, exporter: str, model: onnx.ModelProto) -> Cell:
     """One cell of an exported network."""
-    return Cell(architecture.name, exporter, architecture.counts, _found(model))
+    return _cell(architecture.name, exporter, architecture.counts, model)
 
 
-def _found(model: onnx.ModelProto) -> Counts | str:
+def _cell(name: str, form: str, expected: Counts, model: onnx.ModelProto) -> Cell:
     try:
-        return found_in(understood(model))
+        module = understood(model)
     except NoemaError as error:
-        return error.message.splitlines()[0]
+        return Cell(name, form, expected, error.message.splitlines()[0], 0)
+    return Cell(name, form, expected, found_in(module), attention_components(module))
