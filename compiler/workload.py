@@ -235,7 +235,12 @@ class Flow:
 
 @dataclass(frozen=True)
 class Cache:
-    """A cache of a core: `L2`, its bytes."""
+    """A cache of a core.
+
+    Attributes:
+        name: Its level, e.g. `L2`.
+        bytes: Its size.
+    """
 
     name: str
     bytes: int
@@ -326,7 +331,14 @@ class Opportunity:
 
 @dataclass(frozen=True)
 class PatternTime:
-    """What a pattern did: times it was tried and found, and what it took."""
+    """What a pattern did.
+
+    Attributes:
+        name: The pattern's name, e.g. `layer-norm`.
+        tried: How often it looked at an op that may be its root.
+        found: How often it matched.
+        seconds: What both took.
+    """
 
     name: str
     tried: int
@@ -336,7 +348,13 @@ class PatternTime:
 
 @dataclass(frozen=True)
 class Declined:
-    """A near miss that is worth telling: a pattern, where, and why it was left alone."""
+    """A near miss that is worth telling.
+
+    Attributes:
+        pattern: The pattern's name.
+        node: Name of an ONNX node of the op that it looked at.
+        reason: Why it was left alone.
+    """
 
     pattern: str
     node: str
@@ -345,7 +363,13 @@ class Declined:
 
 @dataclass(frozen=True)
 class Timing:
-    """What the analysis took, in seconds: in all, by stage, by pattern."""
+    """What the analysis took.
+
+    Attributes:
+        total: Seconds in all.
+        stages: Stage → seconds, in order.
+        patterns: What each pattern did, in the order of the passes.
+    """
 
     total: float
     stages: Mapping[str, float]
@@ -354,7 +378,19 @@ class Timing:
 
 @dataclass(frozen=True)
 class WorkloadProfile:
-    """What noema understood of a network."""
+    """What noema understood of a network.
+
+    Attributes:
+        model: The file.
+        workload: The verdict on the whole network.
+        components: Its parts, in program order.
+        flow: How the parts depend on each other.
+        hardware: The machine that figures are for.
+        opportunities: What could be better, the largest predicted gain first.
+        timing: What the analysis took.
+        declined: Near misses of patterns.
+        schema: Name and version of this schema.
+    """
 
     model: ModelSummary
     workload: Workload

@@ -3,16 +3,22 @@
 One page each for the ops of `sem`, the passes and the errors, into `build/docs/` beside copies of
 the written pages. Text comes from docstrings, examples are the lit tests themselves, so neither
 can go stale. An op or a pass without a docstring or a lit test stops the build with its name.
+
+The schema of `noema explain --json` is made likewise, and also kept in `docs/`, because people look
+for it there; a test sees to it that it is up to date.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import profile_schema
 
 from noema.dialects import sem
 from noema.errors import ERRORS
@@ -105,6 +111,19 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def kept_pages() -> dict[str, str]:
+    """The generated pages that are kept in `docs/`.
+
+    Raises:
+        MissingDocumentation: A field of the profile has no description.
+    """
+    missing = profile_schema.undocumented()
+    if missing:
+        raise MissingDocumentation(f"{', '.join(missing)}: no line under `Attributes:`")
+    schema = json.dumps(profile_schema.json_schema(), indent=2, ensure_ascii=False)
+    return {"explain_schema.md": profile_schema.page(), "explain.schema.json": f"{schema}\n"}
+
+
 def generate(output: Path) -> list[Path]:
     """Writes all pages into `output` and returns them.
 
@@ -113,10 +132,10 @@ def generate(output: Path) -> list[Path]:
     """
     pages = {"dialect.md": dialect_page(), "passes.md": passes_page(), "errors.md": errors_page()}
     output.mkdir(parents=True, exist_ok=True)
-    for name, text in pages.items():
-        (output / name).write_text(text, encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         shutil.copyfile(page, output / page.name)
+    for name, text in {**pages, **kept_pages()}.items():
+        (output / name).write_text(text, encoding="utf-8")
     return sorted(output.glob("*.md"))
 
 
@@ -127,6 +146,9 @@ def main() -> int:
     output: Path = parser.parse_args().output
     try:
         pages = generate(output)
+        for name, text in kept_pages().items():
+            if output == ROOT / "build" / "docs":
+                (ROOT / "docs" / name).write_text(text, encoding="utf-8")
     except MissingDocumentation as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
