@@ -108,6 +108,11 @@ _ARITY = {
     for i, kind in enumerate(_KINDS)
 }
 
+_ARITY = {
+    kind: 1 if i < list(ElementwiseKind).index(ElementwiseKind.ADD) else 2
+    for i, kind in enumerate(ElementwiseKind)
+} | {ElementwiseKind.CLIP: 3, ElementwiseKind.WHERE: 3}
+
 _PREDICATES = frozenset(
     {
         ElementwiseKind.IS_NAN,

@@ -423,9 +423,10 @@ class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
     @_checked
     def verify_invariants(op: Any) -> str | None:
         text = _text(op, "kind")
-        if text not in {*ElementwiseKind}:
+        try:
+            kind = ElementwiseKind(text)
+        except ValueError:
             return f"kind {text!r} is none of {', '.join(ElementwiseKind)}"
-        kind = ElementwiseKind(text)
         if len(op.operands) != kind.arity:
             return f"{kind} takes {kind.arity} operands, has {len(op.operands)}"
         want = broadcast_shapes([shape_of(v) for v in op.operands])
@@ -513,16 +514,30 @@ def build_onnx(
     loc: ir.Location | None = None,
 ) -> ir.OpView:
     """Builds a `sem.onnx`; None leaves the slot of an omitted input or output empty."""
-    slots: dict[str, Any] = {f"in{i}": v for i, v in enumerate(inputs)}
-    slots |= {f"out{i}": t for i, t in enumerate(results)}
-    return OnnxOp(
-        **slots,
-        op_type=ir.StringAttr.get(op_type),
-        domain=ir.StringAttr.get(domain),
-        version=ir.IntegerAttr.get(ir.IntegerType.get_signless(64), version),
-        attrs=ir.DictAttr.get(dict(attrs)),
+    # As `OnnxOp(in0=…, …)` would, without binding 40 arguments by name: the importer builds every
+    # node of a model here.
+    held: dict[str, ir.Attribute] = {
+        "op_type": ir.StringAttr.get(op_type),
+        "domain": ir.StringAttr.get(domain),
+        "version": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), version),
+        "attrs": ir.DictAttr.get(dict(attrs)),
+        "operandSegmentSizes": _segments(inputs, MAX_INPUTS),
+        "resultSegmentSizes": _segments(results, MAX_OUTPUTS),
+    }
+    return ir.Operation.create(
+        "sem.onnx",
+        results=[t for t in results if t is not None],
+        operands=[v for v in inputs if v is not None],
+        attributes=held,
         loc=loc,
-    )
+    ).opview
+
+
+def _segments(slots: Sequence[object], count: int) -> ir.DenseI32ArrayAttr:
+    if len(slots) > count:
+        raise ValueError(f"{len(slots)} slots, sem.onnx has {count}")
+    present = [int(slot is not None) for slot in slots]
+    return ir.DenseI32ArrayAttr.get(present + [0] * (count - len(slots)))
 
 
 def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value | None]:

@@ -83,8 +83,13 @@ class FoldConstants(Pass):
         return PassResult(folded > 0, {"folded": folded})
 
     def _fold(self, op: ir.OpView) -> bool:
-        if op.operation.name not in ("sem.onnx", "sem.elementwise") or not len(op.operands):
+        operation = op.operation
+        if operation.name not in ("sem.onnx", "sem.elementwise") or not len(operation.operands):
             return False
+        for value in operation.operands:  # the quickest guard, and nearly always the one
+            owner = value.owner
+            if isinstance(owner, ir.Block) or owner.name != "sem.constant":
+                return False
         if any(_nbytes(result) > self.max_bytes for result in op.results):
             return False
         inputs = [None if v is None else _constant(v) for v in sem.slots(op)]
