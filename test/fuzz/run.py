@@ -46,6 +46,11 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     bugs: dict[int, str] = field(default_factory=dict)
 
+    def report(self, seed: int, text: str) -> None:
+        """Notes a bug, and prints it at once: a long run may be stopped before its end."""
+        self.bugs[seed] = text
+        print(f"seed {seed}: {text}", flush=True)
+
 
 def try_one(path: Path, seed: int, stage: str) -> str:
     """What becomes of one model: `ok`, the name of noema's error, or `bug` and the traceback."""
@@ -113,7 +118,7 @@ def _run_batch(first: int, count: int, stage: str, patience: float, outcome: Out
             at, kind = json.loads(line)
             outcome.counts[kind.split()[0]] += 1
             if kind.startswith("bug"):
-                outcome.bugs[at] = kind
+                outcome.report(at, kind)
             at += 1
     hung = process.poll() is None and not ready
     if hung:
@@ -129,7 +134,7 @@ def _run_batch(first: int, count: int, stage: str, patience: float, outcome: Out
     else:
         kind = f"exit-{status}"
     outcome.counts[kind] += 1
-    outcome.bugs[at] = kind
+    outcome.report(at, kind)
     return at + 1
 
 
@@ -145,8 +150,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         serve(options.seed, options.models, options.stage)
         return 0
     outcome = run(options.models, options.seed, options.stage, options.patience)
-    for seed, text in sorted(outcome.bugs.items()):
-        print(f"seed {seed}: {text}")
     print(f"{options.models} mutants from seed {options.seed}, stage {options.stage}")
     for kind, number in outcome.counts.most_common():
         print(f"{number:8} {kind}")
