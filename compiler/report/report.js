@@ -66,7 +66,7 @@
   const kinds = [...new Set(components.map((c) => c.kind))];
   const { type, confidence } = profile.workload;
   $("verdict").append(
-    make("b", {}, type.replaceAll("_", " ")), `, ${percent(confidence)} of the evidence · `,
+    make("b", {}, type.replaceAll("_", " ")), `, confidence ${percent(confidence)} · `,
     `opset ${profile.model.opset} · ${plural(profile.model.nodes, "ONNX node")}`);
   const flops = components.reduce((sum, c) => sum + c.flops, 0);
   const traffic = components.reduce((sum, c) => sum + c.bytes, 0);

@@ -126,38 +126,51 @@ def _hierarchy(components: Iterable[Component]) -> _Branch:
 def _tree(profile: WorkloadProfile, wanted: Wanted) -> RenderableType:
     total = sum(c.seconds for c in profile.components) or 1.0
     tree = Tree("[bold]components[/]", guide_style="dim")
-    _grow(tree, _hierarchy(profile.components), total, wanted)
+    _grow(tree, [_hierarchy(profile.components)], total, wanted)
     return tree
 
 
-def _grow(tree: Tree, branch: _Branch, total: float, wanted: Wanted) -> None:
-    for names, child in _folded(branch):
-        first, last = names[0], names[-1]
-        label = first if len(names) == 1 else f"{first}…{last} [bold]×{len(names)}[/]"
-        inner = child.components
-        if child.component is not None:
-            text = _described(child.component)
-        else:
-            text = "" if len(inner) == 1 else f"[dim]{len(inner)} components[/]"
-        seconds = len(names) * sum(c.seconds for c in inner)
-        node = tree.add(f"{label}  {text}  [dim]{seconds / total:.1%}[/]")
-        if wanted.nodes and child.component is not None:
-            for name in child.component.nodes:
+def _grow(tree: Tree, branches: Sequence[_Branch], total: float, wanted: Wanted) -> None:
+    """Adds what is below a branch; of several of one form the first, with the time of all."""
+    for path, copies, members in _folded(branches):
+        first = members[0]
+        text = "" if first.component is None else _described(first.component)
+        inner = len(first.components)
+        if first.component is None and inner > 1:
+            text = f"[dim]{inner} components[/]"
+        seconds = sum(c.seconds for member in members for c in member.components)
+        times = f" [bold]×{copies}[/]" if copies > 1 else ""
+        node = tree.add(f"{path}{times}  {text}  [dim]{seconds / total:.1%}[/]")
+        if wanted.nodes and first.component is not None:
+            for name in first.component.nodes:
                 node.add(f"[dim]{_name(name)}[/]")
-        _grow(node, child, total, wanted)
+        _grow(node, members, total, wanted)
 
 
-def _folded(branch: _Branch) -> list[tuple[list[str], _Branch]]:
-    """The children; numbered neighbours of one form are one, with all their names."""
-    groups: list[tuple[list[str], _Branch, object]] = []
-    for name, child in branch.children.items():
-        form = child.form
-        shown = _name(name)
-        if groups and groups[-1][2] == form and _follows(groups[-1][0][-1], shown):
+def _folded(branches: Sequence[_Branch]) -> list[tuple[str, int, list[_Branch]]]:
+    """The children: label, how many are shown as one, and all of them in all branches.
+
+    Numbered neighbours of one form are shown as one. A level that holds nothing but one other is
+    joined with it.
+    """
+    groups: list[tuple[list[str], object, list[_Branch]]] = []
+    for name, child in branches[0].children.items():
+        everywhere = [branch.children[name] for branch in branches]
+        shown, form = _name(name), child.form
+        if groups and groups[-1][1] == form and _follows(groups[-1][0][-1], shown):
             groups[-1][0].append(shown)
+            groups[-1][2].extend(everywhere)
         else:
-            groups.append(([shown], child, form))
-    return [(names, child) for names, child, _ in groups]
+            groups.append(([shown], form, everywhere))
+    result: list[tuple[str, int, list[_Branch]]] = []
+    for names, _, members in groups:
+        path = names[0] if len(names) == 1 else f"{names[0]}…{names[-1]}"
+        while len(names) == 1 and members[0].component is None and len(members[0].children) == 1:
+            (name,) = members[0].children
+            path = f"{path}.{_name(name)}"
+            members = [member.children[name] for member in members]
+        result.append((path, len(names), members))
+    return result
 
 
 def _follows(before: str, name: str) -> bool:

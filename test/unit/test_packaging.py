@@ -29,6 +29,20 @@ def test_every_package_is_listed() -> None:
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders_with_python().keys()
 
 
+def test_every_other_file_of_a_package_is_listed() -> None:
+    """The page's template, style and script, and whatever else is no Python."""
+    listed: dict[str, list[str]] = PROJECT["tool"]["setuptools"]["package-data"]
+    missing = [
+        str(file)
+        for package, folder in folders_with_python().items()
+        for file in folder.iterdir()
+        if file.is_file()
+        and file.suffix not in (".py", ".pyc")
+        and not any(file.match(pattern) for pattern in listed.get(package, []))
+    ]
+    assert missing == []
+
+
 def test_every_package_folder_has_an_init() -> None:
     assert [
         str(f) for f in folders_with_python().values() if not (f / "__init__.py").exists()
