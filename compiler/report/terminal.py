@@ -209,7 +209,8 @@ def _table(profile: WorkloadProfile, width: int) -> RenderableType:
     rows: dict[tuple[str, ...], list[Component]] = {}
     for c in profile.components:
         rows.setdefault(tuple(words(c)[i] for i in told), []).append(c)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    gap = 2 if width >= _WIDE else 1
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for i in told:
         table.add_column(("kind", "role", "phase", "modality")[i], no_wrap=True)
     for heading in ("n", "FLOP", "bytes", "FLOP/B"):

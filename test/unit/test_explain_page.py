@@ -21,6 +21,7 @@ PAGE = (ROOT / "docs" / "explain.md").read_text("utf-8")
 @pytest.fixture(autouse=True)
 def in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NOEMA_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(api, "this_machine", lambda **_: this_machine(measure=False))
 
