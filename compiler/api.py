@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from noema.cache import Cache, cache_key, key_of
 from noema.digests import changed_since
-from noema.errors import ArtifactError, InvalidModel
+from noema.errors import ArtifactError, GeneratorCrashed, InvalidModel
 from noema.machine import roofs, this_machine
 from noema.options import CompileOptions, Limits, Precision, Target
 from noema.plugins import plugin_stamp
@@ -228,7 +228,14 @@ def compile_to_file(
         "options": options.to_json(),
         "dump_ir": None if dump_ir is None else str(dump_ir.absolute()),
     }
-    return run_job("compile", request, limits=limits or Limits(), on_progress=on_progress)
+    limits = limits or Limits()
+    try:
+        return run_job("compile", request, limits=limits, on_progress=on_progress)
+    except GeneratorCrashed:
+        # What the code generator refuses it is asked for in a plainer way (backend.cpu.attempts);
+        # where it dies instead, that takes another process.
+        again = {**request, "plain": True}
+        return run_job("compile", again, limits=limits, on_progress=on_progress)
 
 
 def compile_cached(

@@ -135,6 +135,13 @@ class CompileCrashed(NoemaError):
     exit_code = 6
 
 
+class GeneratorCrashed(CompileCrashed):
+    """The compile process was killed by a fault of its own in code generation.
+
+    The code generator may survive the same program on a plainer way.
+    """
+
+
 class CompileTimeout(NoemaError):
     """The compile process ran past its CPU or wall-clock limit."""
 
@@ -197,6 +204,7 @@ ERRORS: Mapping[str, type[NoemaError]] = {
         UnsupportedModel,
         CompileFailed,
         CompileCrashed,
+        GeneratorCrashed,
         CompileTimeout,
         ArtifactError,
         AccuracyBudgetMissed,

@@ -80,6 +80,7 @@ def compile_onnx(
     options: CompileOptions,
     *,
     dump_ir: Path | None = None,
+    plain: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> CompiledModel:
     """Compiles a model in this process.
@@ -88,6 +89,7 @@ def compile_onnx(
         model: As `read_model` gives it (with `expand=EXPANDED`).
         options: What to compile it for.
         dump_ir: Folder that gets the IR after each pass.
+        plain: Generate code in the target's plainest way alone.
         progress: Told each stage as it starts.
 
     Raises:
@@ -113,7 +115,7 @@ def compile_onnx(
     lowered = lower(module, model.parameters)
     stages.enter("codegen", 0.3)
     is_static = all(spec.is_static for spec in model.inputs)
-    program = generate_program(lowered.bytecode, options.target, is_static=is_static)
+    program = generate_program(lowered.bytecode, options.target, is_static=is_static, plain=plain)
     stages.finish()
     return CompiledModel(
         program=program,
@@ -156,7 +158,7 @@ def save(compiled: CompiledModel, path: Path) -> None:
 
 
 def compile_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[str, object]:
-    """The compile process's job: request {model, output, options, dump_ir} → {files, seconds}."""
+    """The compile process's job: request {model, output, options, dump_ir, plain} → {files, …}."""
     options = request["options"]
     assert isinstance(options, Mapping)
     parsed = CompileOptions.from_json(options)
@@ -166,7 +168,11 @@ def compile_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[st
     read = time.perf_counter() - start
     dump = request.get("dump_ir")
     compiled = compile_onnx(
-        model, parsed, dump_ir=None if dump is None else Path(str(dump)), progress=progress
+        model,
+        parsed,
+        dump_ir=None if dump is None else Path(str(dump)),
+        plain=bool(request.get("plain")),
+        progress=progress,
     )
     progress(Progress("write", 0.9))
     save(compiled, Path(str(request["output"])))

@@ -32,6 +32,7 @@ from noema.errors import (
     CompileCrashed,
     CompileFailed,
     CompileTimeout,
+    GeneratorCrashed,
     InternalError,
     NoemaError,
     from_json,
@@ -57,6 +58,10 @@ _MEMORY_REMEDY = (
     "raise the memory limit, free memory, or pin dynamic shapes (--shape) to make the program "
     "smaller"
 )
+_FAULTS = frozenset(
+    {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGTRAP}
+)
+"""Signals by which a process dies of its own fault."""
 _CRASH_REMEDY = (
     "this is a bug in the compiler or in a library it uses; please report it with the model and "
     "the output above"
@@ -376,7 +381,10 @@ class _Child:
             how = f"was killed by {_signal_name(-code)}"
         else:
             how = f"ended with exit status {code} and no result"
-        return CompileCrashed(f"the compile process {how}{where}{tail}", remedy=_CRASH_REMEDY)
+        crashed = CompileCrashed
+        if self.stage == "codegen" and -code in _FAULTS:
+            crashed = GeneratorCrashed
+        return crashed(f"the compile process {how}{where}{tail}", remedy=_CRASH_REMEDY)
 
 
 def _readable(descriptor: int) -> bool:

@@ -31,20 +31,23 @@ def flags(target: Target) -> Sequence[str]:
     return [*COMMON, *own]
 
 
-def generate_program(bytecode: bytes, target: Target, *, is_static: bool) -> bytes:
+def generate_program(
+    bytecode: bytes, target: Target, *, is_static: bool, plain: bool = False
+) -> bytes:
     """Compiles a lowered module to a VM FlatBuffer for `target`.
 
     Args:
         bytecode: From `lowering.lower.lower`.
         target: What to generate code for.
         is_static: Whether every extent of the program is known.
+        plain: Try the plainest way alone, because another one crashed.
 
     Raises:
         CompileFailed: IREE refused it in every way that the target has.
     """
     ways = cpu.attempts(is_static=is_static) if target.kind == "cpu" else [()]
     refused: CompileFailed | None = None
-    for further in ways:
+    for further in ways[-1:] if plain else ways:
         try:
             return generate(bytecode, [*flags(target), *further])
         except CompileFailed as error:

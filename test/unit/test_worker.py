@@ -20,6 +20,7 @@ from noema.errors import (
     CompileCrashed,
     CompileFailed,
     CompileTimeout,
+    GeneratorCrashed,
     InternalError,
     UnsupportedModel,
 )
@@ -122,7 +123,12 @@ FATAL = {
         CompileCrashed,
         ["SIGSEGV", "'lower'", "about to die", "remedy"],
     ),
-    "abort": ("stage('codegen'); os.abort()", CompileCrashed, ["SIGABRT", "'codegen'"]),
+    "abort": ("stage('import'); os.abort()", CompileCrashed, ["SIGABRT", "'import'"]),
+    "abort of the code generator": (
+        "stage('codegen'); os.abort()",
+        GeneratorCrashed,
+        ["SIGABRT", "'codegen'"],
+    ),
     "abort of bad_alloc": (
         "print('terminate called after throwing std::bad_alloc', flush=True); os.abort()",
         CompileCrashed,
