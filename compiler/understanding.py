@@ -23,7 +23,7 @@ from noema.analysis.roofline import Roofline, assess, component_of
 from noema.analysis.verdict import verdict
 from noema.assumed import Assumptions
 from noema.dialects.context import new_context
-from noema.dialects.graph import Graph, main_of
+from noema.dialects.graph import Graph
 from noema.dialects.opset import EXPANDED
 from noema.errors import InvalidIR, InvalidModel, UnsupportedModel
 from noema.frontend.importer import import_model
@@ -124,7 +124,7 @@ def analyze_model(
     with watch.stage("passes", 0.4):
         report = _understand(module, model)
     with watch.stage("components", 0.7):
-        graph = Graph.of(main_of(module))
+        graph = Graph.of(module)
         parts = read_parts(graph, model.nodes, model.parameters)
         workload, flow = verdict(graph, parts), flow_of(graph, parts)
     with watch.stage("costs", 0.8):

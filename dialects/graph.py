@@ -151,22 +151,24 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A function.
+    """A module's main function.
 
     Attributes:
+        module: The module, which must live as long as anyone asks a node for its attributes.
         inputs: Its arguments.
         outputs: What it returns, in order.
         nodes: Its ops in program order, the return left out.
     """
 
+    module: ir.Module
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     nodes: Sequence[Node]
 
     @staticmethod
-    def of(function: ir.Operation) -> Graph:
-        """The graph of a function of one block."""
-        (block,) = function.regions[0]
+    def of(module: ir.Module) -> Graph:
+        """The graph of the module's main function, which has one block."""
+        (block,) = main_of(module).regions[0]
         tensors: dict[ir.Value, Tensor] = {}
         types: dict[ir.Type, tuple[tuple[int | None, ...], str]] = {}
         inputs = [
@@ -190,7 +192,7 @@ class Graph:
                 if not tensor.users or tensor.users[-1] is not node:
                     tensor.users.append(node)
             nodes.append(node)
-        return Graph(inputs, outputs, nodes)
+        return Graph(module, inputs, outputs, nodes)
 
 
 def _tensor(

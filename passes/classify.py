@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
-from noema.dialects.graph import Graph, main_of
+from noema.dialects.graph import Graph
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.classification import embeddings, modality, naming, remainder, transformer, vision
 from noema.passes.classification.draft import Draft
@@ -40,7 +40,7 @@ class Classify(Pass):
     name = "classify"
 
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        draft = classify(Graph.of(main_of(module)), context)
+        draft = classify(Graph.of(module), context)
         with module.context:
             texts: dict[str, ir.StringAttr] = {}
 

@@ -12,7 +12,7 @@ from torch_mlir import ir
 from noema.analysis.parts import Part
 from noema.dialects.attrs import Modality, Phase, Role
 from noema.dialects.context import new_context
-from noema.dialects.graph import Graph, Node, main_of
+from noema.dialects.graph import Graph, Node
 from noema.dialects.opset import EXPANDED
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import read_model
@@ -59,4 +59,4 @@ def raised(model: onnx.ModelProto, folder: Path, pipeline: str | None = None) ->
     module = import_model(read, new_context())
     passes = default_pipeline() if pipeline is None else pipeline
     run_pipeline(module, passes, PassContext(parameters=read.parameters))
-    return Raised(module, Graph.of(main_of(module)), read.parameters)
+    return Raised(module, Graph.of(module), read.parameters)

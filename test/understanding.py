@@ -10,7 +10,7 @@ from torch_mlir import ir
 from noema.analysis.components import read_parts
 from noema.analysis.parts import Part
 from noema.dialects.context import new_context
-from noema.dialects.graph import Graph, main_of
+from noema.dialects.graph import Graph
 from noema.dialects.opset import EXPANDED
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, from_proto
@@ -44,7 +44,7 @@ def understand(
     model = from_proto(proto, shapes=shapes, expand=EXPANDED)
     module = import_model(model, new_context())
     report = run_pipeline(module, default_pipeline(), pass_context(model))
-    graph = Graph.of(main_of(module))
+    graph = Graph.of(module)
     parts = read_parts(graph, model.nodes, model.parameters)
     return Understood(model, module, graph, tuple(parts), report.passes)
 

@@ -11,7 +11,7 @@ from torch_mlir import ir
 
 from models.exports import Counts
 from noema.dialects.context import new_context
-from noema.dialects.graph import Graph, Node, main_of
+from noema.dialects.graph import Graph, Node
 from noema.dialects.opset import EXPANDED
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import from_proto
@@ -34,7 +34,7 @@ def found_in(module: ir.Module) -> Counts:
     Instance normalisation counts as group normalisation with a channel in each group. Batch
     normalisation is left out: most exporters fold it into the convolution before it.
     """
-    graph = Graph.of(main_of(module))
+    graph = Graph.of(module)
     keys = Counter(node.key for node in graph.nodes)
     norms, activations = (
         {key.partition(".")[2]: n for key, n in keys.items() if key.startswith(prefix)}
@@ -57,7 +57,7 @@ def found_in(module: ir.Module) -> Counts:
 def attention_components(module: ir.Module) -> int:
     """How many components are attention: each is one layer, whatever it is made of."""
     names: set[str] = set()
-    for node in Graph.of(main_of(module)).nodes:
+    for node in Graph.of(module).nodes:
         attributes = node.op.attributes
         if "sem.kind" in attributes and ir.StringAttr(attributes["sem.kind"]).value == "attention":
             names.add(ir.StringAttr(attributes["sem.component"]).value)
