@@ -141,7 +141,7 @@ class Draft:
 
     def readers(self, node: Node) -> list[Node]:
         """The nodes that read what a node makes, and not only its extents."""
-        return [user for t in node.results for user in t.users if user.key != "onnx.Shape"]
+        return [user for t in node.results for user in t.users if not _measures(user)]
 
     def epilogue(self, part: Part, node: Node, role: Role) -> Node:
         """Takes what follows a node for itself alone: bias, scale, activation, moves.
@@ -158,6 +158,15 @@ class Draft:
                 return node
             self.take(part, after, role)
             node = after
+
+
+def _measures(node: Node) -> bool:
+    """Whether a node is there for the extents of what it reads, and not for the elements."""
+    if node.key == "onnx.Shape":
+        return True
+    return node.key in _FIRST_ONLY and all(
+        not t.is_output and bool(t.users) and all(map(_measures, t.users)) for t in node.results
+    )
 
 
 def strip_moves(draft: Draft, tensor: Tensor) -> Tensor:
