@@ -12,9 +12,10 @@ from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
 from noema.passes.patterns.sdpa import ScaledDotProductAttention
 from noema.passes.patterns.sigmoid import Swish
+from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, RmsNorm
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
-    (Swish(),),  # activations, norms
+    (Swish(), LayerNorm(), RmsNorm(), NormScale(), NormBias()),  # activations, norms
     (),  # rotary embedding, token embedding
     (ScaledDotProductAttention(),),  # attention
 )
