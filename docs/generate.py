@@ -132,7 +132,7 @@ def generate(output: Path) -> list[Path]:
     """
     pages = {"dialect.md": dialect_page(), "passes.md": passes_page(), "errors.md": errors_page()}
     output.mkdir(parents=True, exist_ok=True)
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.png")]:
         shutil.copyfile(page, output / page.name)
     for name, text in {**pages, **kept_pages()}.items():
         (output / name).write_text(text, encoding="utf-8")

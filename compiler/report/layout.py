@@ -7,7 +7,7 @@ place of the neighbours; then coordinates, by the same means, with the least dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,9 @@ _GAP = 22.0
 _STAND_IN_WIDTH = 6.0
 _SWEEPS = 8
 _STRAIGHT = 8.0
+_MOST_STAND_INS = 5000
+"""What lies beyond, the longest edges first, is drawn without: a graph of thousands of components
+in a row would have millions."""
 
 Point = tuple[float, float]
 
@@ -61,13 +64,17 @@ def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
     left = min((x[s] - _width(s) / 2 for s in x), default=0.0)
     right = max((x[s] + _width(s) / 2 for s in x), default=0.0)
 
-    def at(slot: Slot, row: int) -> Point:
-        return x[slot] - left + _GAP, row * LAYER_HEIGHT + BOX_HEIGHT / 2 + _GAP
-
-    boxes = {name: at((name, -1), layer[name]) for name in names}
+    places = {
+        slot: (
+            x[slot] - left + _GAP,
+            (layer[slot[0]] if slot[1] < 0 else slot[1]) * LAYER_HEIGHT + BOX_HEIGHT / 2 + _GAP,
+        )
+        for slot in x
+    }
+    boxes = {name: places[name, -1] for name in names}
     return Layout(
         boxes,
-        [_route(s, t, layer, at) if s in layer and t in layer else [] for s, t in edges],
+        [_route(s, t, layer, places) if s in layer and t in layer else [] for s, t in edges],
         right - left + 2 * _GAP,
         max((len(rows) - 1) * LAYER_HEIGHT, 0.0) + BOX_HEIGHT + 2 * _GAP,
     )
@@ -122,12 +129,18 @@ def _slots(
     reach: dict[str, int] = {}
     for source, target in edges:
         reach[source] = max(reach.get(source, 0), layer[target] - 1)
-    for source, last in reach.items():
+    made = 0
+    for source, last in sorted(reach.items(), key=lambda item: item[1] - layer[item[0]]):
+        made += last - layer[source]
+        if made > _MOST_STAND_INS:
+            break
         for row in range(layer[source] + 1, last + 1):
             rows[row].append((source, row))
             _join(_slot_of(source, row - 1, layer), (source, row), above, below)
     for source, target in edges:
-        _join(_slot_of(source, layer[target] - 1, layer), (target, -1), above, below)
+        upper = _slot_of(source, layer[target] - 1, layer)
+        if upper[1] < 0 or upper in above:
+            _join(upper, (target, -1), above, below)
     return rows, above, below
 
 
@@ -155,14 +168,11 @@ def _order(rows: list[list[Slot]], neighbours: Neighbours, *, down: bool) -> Non
 
 
 def _route(
-    source: str,
-    target: str,
-    layer: Mapping[str, int],
-    at: Callable[[Slot, int], Point],
+    source: str, target: str, layer: Mapping[str, int], places: Mapping[Slot, Point]
 ) -> list[Point]:
-    first, last = layer[source], layer[target]
-    (x0, y0), (x1, y1) = at((source, -1), first), at((target, -1), last)
-    between = [at((source, row), row) for row in range(first + 1, last)]
+    (x0, y0), (x1, y1) = places[source, -1], places[target, -1]
+    rows = range(layer[source] + 1, layer[target])
+    between = [places[source, row] for row in rows if (source, row) in places]
     return [(x0, y0 + BOX_HEIGHT / 2), *between, (x1, y1 - BOX_HEIGHT / 2)]
 
 

@@ -639,3 +639,42 @@ def test_a_size_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("NOEMA_CACHE_SIZE", "much")
     with pytest.raises(InvalidOption, match="NOEMA_CACHE_SIZE"):
         Cache.default()
+
+
+def test_what_is_written_is_read_with_its_digest_checked(cache: Cache) -> None:
+    assert cache.read(key_of(1)) is None
+    cache.write(key_of(1), b'{"a": 1}', label="m.onnx, understood")
+    assert cache.read(key_of(1)) == b'{"a": 1}'
+    (entry,) = cache.entries()
+    assert entry.path.suffix == ".json"
+    assert entry.label == "m.onnx, understood"
+    entry.path.write_bytes(b'{"a": 2}')  # as long, and as well-formed
+    with pytest.warns(CacheWarning, match="damaged"):
+        assert cache.read(key_of(1)) is None
+    assert cache.entries() == []
+    assert cache.stats().quarantined == 1
+
+
+def test_a_bound_of_zero_writes_nothing(tmp_path: Path) -> None:
+    off = Cache(tmp_path / "off", 0)
+    off.write(key_of(1), b"{}")
+    assert off.read(key_of(1)) is None
+    assert not (tmp_path / "off").exists()
+
+
+def test_an_unchanged_model_is_remembered_without_reading_it(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "_COARSEST_CLOCK_NS", 0)
+    model, weights = tmp_path / "m.onnx", tmp_path / "w.bin"
+    model.write_bytes(b"x")
+    weights.write_bytes(b"x")
+    assert cache.remembered(model) is None
+    cache.remember_external_files(model, [weights])
+    assert cache.remembered(model) is None  # the weights have not been read
+    digest = cache.model_digest(model, [weights])
+    assert cache.remembered(model) == (digest, (weights,))
+    weights.write_bytes(b"yy")
+    assert cache.remembered(model) is None
+    weights.unlink()
+    assert cache.remembered(model) is None

@@ -8,10 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import helper
 
+import noema
+from noema import api
 from noema.cli.opt import opt_command
+from noema.machine import this_machine
 
 PAGE = Path(__file__).parents[3] / "docs" / "writing_a_pattern.md"
 CLASS = "your_package.leaky_relu:LeakyReluAsMax"
@@ -73,6 +79,30 @@ def test_the_pattern_passes_its_test(plugged: Path) -> None:
         [filecheck, str(test)], input=output, text=True, capture_output=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_it_joins_the_compile_and_the_analysis(
+    in_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their own process, to the same answers as before."""
+    monkeypatch.setenv("PYTHONPATH", str(in_environment))
+    monkeypatch.setenv("NOEMA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(api, "this_machine", lambda **_: this_machine(measure=False))
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [3, 5])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 5])
+    slope = helper.make_tensor("a", onnx.TensorProto.FLOAT, [], [0.1])
+    nodes = [
+        helper.make_node("Mul", ["x", "a"], ["s"], name="/act/Mul"),
+        helper.make_node("Max", ["s", "x"], ["y"], name="/act/Max"),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y], [slope])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    found = {p.name: p.found for p in noema.analyze(model).timing.patterns}
+    assert found["leaky-relu-as-max"] == 1
+    values = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    with noema.compile(model, cache=False) as program:
+        made = program(x=values)["y"]
+    np.testing.assert_allclose(made, np.maximum(values, np.float32(0.1) * values), rtol=1e-6)
 
 
 def test_without_the_plugin_nothing_is_found(package: Path) -> None:

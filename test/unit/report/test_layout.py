@@ -48,6 +48,14 @@ def test_random_graphs(seed: int) -> None:
     check(lay_out(names, edges), names, edges)
 
 
+def test_thousands_in_a_row_with_far_edges() -> None:
+    names = [str(i) for i in range(3000)]
+    edges = [*pairwise(names), *((names[i], names[-1 - i]) for i in range(0, 1000, 3))]
+    layout = lay_out(names, edges)
+    assert len(layout.boxes) == 3000
+    assert all(len(route) >= 2 for route in layout.routes)
+
+
 def test_a_cycle_and_an_unknown_name_do_no_harm() -> None:
     layout = lay_out(["a", "b", "c"], [("a", "b"), ("b", "a"), ("b", "c"), ("x", "c"), ("c", "c")])
     assert set(layout.boxes) == {"a", "b", "c"}
