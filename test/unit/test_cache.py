@@ -665,7 +665,7 @@ def test_a_bound_of_zero_writes_nothing(tmp_path: Path) -> None:
 def test_an_unchanged_model_is_remembered_without_reading_it(
     cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "_COARSEST_CLOCK_NS", 0)
+    monkeypatch.setattr(digests, "_COARSEST_CLOCK_NS", -(10**18))
     model, weights = tmp_path / "m.onnx", tmp_path / "w.bin"
     model.write_bytes(b"x")
     weights.write_bytes(b"x")
