@@ -10,13 +10,14 @@ from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
+from noema.passes.patterns.rope import RotateHalf, RotatePairs
 from noema.passes.patterns.sdpa import ScaledDotProductAttention
 from noema.passes.patterns.sigmoid import Swish
 from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, RmsNorm
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
     (Swish(), LayerNorm(), RmsNorm(), NormScale(), NormBias()),  # activations, norms
-    (),  # rotary embedding, token embedding
+    (RotateHalf(), RotatePairs()),  # rotary embedding, token embedding
     (ScaledDotProductAttention(),),  # attention
 )
 """All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
