@@ -77,6 +77,9 @@ def _of_text(
     cached = sum(a.cache for a in shapes)
     if causal:
         yield Evidence(f"{causal} causal self-attention layers", decoder, 4.0)
+    crossed = sum(a.purpose == "cross" for a in shapes)
+    if crossed:
+        yield Evidence(f"{crossed} layers attend from one text to another", decoder, 2.0)
     if cached:
         yield Evidence(f"{cached} layers join their keys to cached ones", decoder, 3.0)
     if full and not cached:

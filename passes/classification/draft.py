@@ -180,7 +180,7 @@ def strip_moves(draft: Draft, tensor: Tensor) -> Tensor:
 
 
 def upstream(starts: Iterable[Tensor], draft: Draft) -> Iterator[Node]:
-    """Every free node that the values depend on through free nodes."""
+    """Every free node that the values depend on through free nodes, and not by extents alone."""
     stack = [t.node for t in starts]
     seen: set[Node] = set()
     while stack:
@@ -189,4 +189,5 @@ def upstream(starts: Iterable[Tensor], draft: Draft) -> Iterator[Node]:
             continue
         seen.add(node)
         yield node
-        stack += [t.node for t in node.operands]
+        if node.key != "onnx.Shape":
+            stack += [t.node for t in node.operands]

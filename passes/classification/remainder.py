@@ -117,7 +117,8 @@ def assign_rest(draft: Draft) -> None:
     for node in rest:
         if not draft.is_free(node):
             continue
-        part = draft.start(ComponentKind.GENERIC, Role.GENERIC, node, Role.GENERIC)
+        role = Role.SHAPE if _is_small(draft, node) else Role.GENERIC
+        part = draft.start(ComponentKind.GENERIC, role, node, role)
         stack = [node]
         while stack:
             here = stack.pop()
