@@ -29,7 +29,7 @@ from noema.errors import InvalidIR, InvalidModel, UnsupportedModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
 from noema.passes.base import PassContext
-from noema.passes.driver import PipelineReport, run_pipeline
+from noema.passes.driver import PipelineReport, check_module, run_pipeline
 from noema.passes.pipeline_spec import Pipeline
 from noema.passes.registry import default_pipeline
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
@@ -154,9 +154,11 @@ def _understand(module: ir.Module, model: OnnxModel) -> PipelineReport:
     )
     first, *others = default_pipeline().items
     try:
-        # Verifying takes longer than all passes together, and only the first one reads what came
-        # from the file. Tests and `noema compile` verify after each.
-        raised = run_pipeline(module, Pipeline((first,)), context)
+        # Checking takes longer than all passes together, and only the first one reads what came
+        # from the file. `noema compile` and the tests check after each.
+        raised = run_pipeline(module, Pipeline((first,)), context, verify=False)
+        with module.context:
+            check_module(module, f"pass {first}")
         rest = run_pipeline(module, Pipeline(tuple(others)), context, verify=False)
         return PipelineReport((*raised.passes, *rest.passes))
     except InvalidIR as error:

@@ -122,7 +122,7 @@ def run_pipeline(
         steps = [_step(p, compare=verify) for p in resolve(pipeline)]
         dump = _Dump(dump_ir)
         if verify:
-            _verify(module, "the module", provenance=False)
+            check_module(module, "the module", provenance=False)
         checks_provenance = verify and not ops_without_provenance(module)
         dump.write(module, "import")
         records: list[PassRecord] = []
@@ -133,7 +133,7 @@ def run_pipeline(
                 result = step.run(module, context)
                 seconds = time.perf_counter() - start
                 if verify:
-                    _verify(module, f"pass {step.spec}", provenance=checks_provenance)
+                    check_module(module, f"pass {step.spec}", provenance=checks_provenance)
             except Exception as error:
                 dump.write(module, f"{step.name}.failed", generic=True)
                 if isinstance(error, ir.MLIRError):
@@ -225,7 +225,17 @@ def _count(module: ir.Module) -> int:
     return count - 1  # not the module itself
 
 
-def _verify(module: ir.Module, culprit: str, *, provenance: bool) -> None:
+def check_module(module: ir.Module, culprit: str, *, provenance: bool = True) -> None:
+    """What `run_pipeline` checks after each pass.
+
+    Args:
+        module: The module.
+        culprit: Who made it what it is, for the message.
+        provenance: Whether every op must lead to its ONNX nodes.
+
+    Raises:
+        InvalidIR: It doesn't verify, or an op has lost its way back.
+    """
     try:
         module.operation.verify()
     except ir.MLIRError as error:
