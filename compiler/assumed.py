@@ -17,12 +17,15 @@ input's shape does. `--shape` overrides; what was assumed is in the profile (`mo
 | others, of an integer input of rank 2, or a float input of rank 3: the second dimension | 128 |
 | others, of a float input of rank 4: the second, third and fourth dimension | 3, 224, 224 |
 | others | 1 |
+
+A model with a cache among its inputs runs a position at a time: what would be 128 is 1 there, and
+`total` is 513.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 BATCH = 1
@@ -32,8 +35,9 @@ SIDE = 224
 CHANNELS = 3
 SAMPLES = 16000
 
+_CACHE = frozenset({"past", "cache", "cached", "kv"})
 _WORDS: tuple[tuple[frozenset[str], int], ...] = (
-    (frozenset({"past", "cache", "cached", "kv"}), CACHED),
+    (_CACHE, CACHED),
     (frozenset({"total"}), CACHED + SEQUENCE),
     (frozenset({"batch", "batchsize", "bs", "n", "images", "beam", "beams"}), BATCH),
     (
@@ -60,6 +64,8 @@ _WORDS: tuple[tuple[frozenset[str], int], ...] = (
     (frozenset({"sample", "samples", "audio", "waveform"}), SAMPLES),
 )
 """The first row that shares a word with the name decides."""
+_AT_ONCE = frozenset({SEQUENCE, CACHED + SEQUENCE})
+"""Extents that count the positions of one call."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class Dimension:
         rank: Of how many.
         symbol: Its name; may be empty.
         is_float: Whether the input's elements are floating-point.
+        decodes: Whether the model has a cache of keys and values among its inputs.
     """
 
     input: str
@@ -79,6 +86,7 @@ class Dimension:
     rank: int
     symbol: str
     is_float: bool
+    decodes: bool = False
 
     @property
     def label(self) -> str:
@@ -109,7 +117,10 @@ class Assumptions:
             extent = sum(int(p) if p.isdecimal() else self._part(p, known) for p in parts)
         else:
             named = _by_name(dimension.symbol)
-            extent = self._shrunk(_by_place(dimension) if named is None else named)
+            extent = _by_place(dimension) if named is None else named
+            if dimension.decodes and extent in _AT_ONCE:
+                extent -= SEQUENCE - 1
+            extent = self._shrunk(extent)
         self.made[dimension.label] = extent
         return extent
 
@@ -120,9 +131,18 @@ class Assumptions:
         return max(1, extent // self._shrink)
 
 
-def _by_name(symbol: str) -> int | None:
+def is_cache(name: str, symbols: Iterable[str]) -> bool:
+    """Whether an input of this name and symbols holds cached keys or values."""
+    return any(words & _CACHE for words in map(_words, (name, *symbols)))
+
+
+def _words(symbol: str) -> set[str]:
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", symbol)  # batchSize
-    words = set(re.split(r"[^a-z]+", spaced.lower()))
+    return set(re.split(r"[^a-z]+", spaced.lower()))
+
+
+def _by_name(symbol: str) -> int | None:
+    words = _words(symbol)
     return next((extent for names, extent in _WORDS if words & names), None)
 
 

@@ -167,8 +167,10 @@ def _understand(module: ir.Module, model: OnnxModel) -> PipelineReport:
 
 
 def _summary(model: OnnxModel, name: str, assumed: Mapping[str, int]) -> ModelSummary:
-    held = [model.parameters[parameter] for parameter in model.parameters]
-    small = [array for array in model.constants.values() if array.dtype.kind == "f"]
+    # What folding computed is no weight; what the file holds in Constant nodes is.
+    made = {value for n in model.nodes if n.op_type != "Constant" for value in n.outputs}
+    held = [model.parameters[name] for name in model.parameters if name not in made]
+    small = [a for n, a in model.constants.items() if a.dtype.kind == "f" and n not in made]
     return ModelSummary(
         name=name,
         opset=model.opset,

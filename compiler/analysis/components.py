@@ -254,17 +254,19 @@ def _is_learnt(array: NDArray[np.generic]) -> bool:
 def is_triangle(array: NDArray[np.generic]) -> bool:
     """Whether an array's last two dimensions let a row see only columns up to its own.
 
-    Either booleans or 0 and 1 (a lower triangle), or numbers to add (0 below, very small above).
+    Where there are more columns than rows, the rows are the last positions of the columns. Either
+    booleans or 0 and 1 (a lower triangle), or numbers to add (0 below, very small above).
     """
-    if array.ndim < 2 or array.shape[-1] < 2 or array.shape[-1] != array.shape[-2]:
+    if array.ndim < 2 or not 2 <= array.shape[-2] <= array.shape[-1] or array.size == 0:
         return False
-    square = np.asarray(array.reshape(-1, *array.shape[-2:])[0])
-    above = np.triu(np.ones(square.shape, np.bool_), 1)
-    if square.dtype.kind in "biu":
-        lower = square.astype(np.bool_)
+    rows, columns = array.shape[-2:]
+    last = np.asarray(array.reshape(-1, rows, columns)[0])
+    above = np.triu(np.ones(last.shape, np.bool_), columns - rows + 1)
+    if last.dtype.kind in "biu":
+        lower = last.astype(np.bool_)
         # Some exporters store what may be seen, others what may not.
         return bool(np.array_equal(lower, ~above) or np.array_equal(lower, above))
-    numbers = square.astype(np.float64)
+    numbers = last.astype(np.float64)
     if np.array_equal(numbers != 0, ~above):  # 0 and 1
         return True
     return bool((numbers[above] < _MASKING).all() and (numbers[~above] == 0).all())

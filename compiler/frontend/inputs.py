@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx
 
-from noema.assumed import Assume, Dimension
+from noema.assumed import Assume, Dimension, is_cache
 from noema.errors import InvalidOption, printable
 
 _FLOATS = frozenset(
@@ -59,6 +59,11 @@ def declared_inputs(
 
 
 def _assume(types: Mapping[str, onnx.TypeProto], assume: Assume, known: dict[str, int]) -> None:
+    decodes = any(
+        proto.tensor_type.elem_type in _FLOATS
+        and is_cache(name, [dim.dim_param for dim in proto.tensor_type.shape.dim])
+        for name, proto in types.items()
+    )
     for is_sum in (False, True):  # sums of symbols come after the symbols
         for name, proto in types.items():
             dims = proto.tensor_type.shape.dim
@@ -68,7 +73,7 @@ def _assume(types: Mapping[str, onnx.TypeProto], assume: Assume, known: dict[str
                 symbol = dim.dim_param
                 is_float = proto.tensor_type.elem_type in _FLOATS
                 if symbol not in known:
-                    place = Dimension(name, index, len(dims), symbol, is_float)
+                    place = Dimension(name, index, len(dims), symbol, is_float, decodes)
                     extent = assume(place, known)
                     if symbol:
                         known[symbol] = extent

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from noema.assumed import Assumptions, Dimension
+from noema.assumed import Assumptions, Dimension, is_cache
 from noema.frontend.onnx import read_model
 
 
@@ -88,8 +88,23 @@ def test_a_model_is_read_with_what_is_pinned_and_assumed(tmp_path: Path) -> None
     assume = Assumptions()
     model = read_model(file, shapes={"ids": (2, None)}, assume=assume)
     assert {spec.name: spec.shape for spec in model.inputs} == {
-        "ids": (2, 128),
-        "mask": (2, 640),
+        "ids": (2, 1),
+        "mask": (2, 513),
         "past": (2, 3, 512, 4),
     }
-    assert assume.made == {"sequence": 128, "past": 512, "past + sequence": 640, "past[1]": 3}
+    assert assume.made == {"sequence": 128, "past": 512, "past + sequence": 513, "past[1]": 3}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "extent"),
+    [("sequence", 1), ("past_sequence_length", 512), ("total_sequence_length", 513), ("batch", 1)],
+)
+def test_a_model_with_a_cache_decodes(symbol: str, extent: int) -> None:
+    dimension = Dimension("x", 1, 2, symbol, is_float=False, decodes=True)
+    assert Assumptions()(dimension, {}) == extent
+
+
+def test_a_cache_is_known_by_name_or_symbol() -> None:
+    assert is_cache("past_key_values.0.key", ["batch", "", "n", ""])
+    assert is_cache("k0", ["batch", "pastLength"])
+    assert not is_cache("input_ids", ["batch", "sequence"])

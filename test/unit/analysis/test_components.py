@@ -21,6 +21,7 @@ LOWER = np.tril(np.ones((N, N)))
         np.where(LOWER, 0.0, -np.inf).astype(np.float32),
         np.where(LOWER, 0.0, np.finfo(np.float16).min).astype(np.float16),
         np.where(LOWER, 0.0, -10000.0)[None],
+        np.tril(np.ones((N, N + 3)), 3).astype(np.bool_),  # after three cached positions
     ],
 )
 def test_causal_masks(mask: np.ndarray) -> None:
