@@ -92,7 +92,7 @@ def test_a_model_is_read_with_what_is_pinned_and_assumed(tmp_path: Path) -> None
         "mask": (2, 513),
         "past": (2, 3, 512, 4),
     }
-    assert assume.made == {"sequence": 128, "past": 512, "past + sequence": 513, "past[1]": 3}
+    assert assume.made == {"sequence": 1, "past": 512, "past + sequence": 513, "past[1]": 3}
 
 
 @pytest.mark.parametrize(
