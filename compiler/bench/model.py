@@ -12,11 +12,10 @@ import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from noema import dtypes
+from noema import dtypes, samples
 from noema.bench.arrays import Arrays
 from noema.errors import InvalidInput, InvalidModel, InvalidOption, UnsupportedModel
 from noema.frontend.inputs import declared_inputs
-from noema.samples import check_extents, random_input, zero_input
 from noema.signature import Dim, TensorSpec
 
 DEFAULT_EXTENT = 128
@@ -68,7 +67,7 @@ def prepare(
     values = [v for v in model.graph.input if v.name not in weights]
     declared = declared_inputs(values, shapes)
     specs = [_spec(name, proto) for name, proto in declared.items()]
-    check_extents(specs, extents)
+    samples.check_extents(specs, extents)
     given = {**extents, **_pinned(values, declared)}
     assumed = {s: n for s, n in _defaults(specs).items() if s not in given}
     symbols = {**assumed, **given}
@@ -94,24 +93,7 @@ def make_inputs(model: BenchModel, sources: Mapping[str, str], seed: int) -> Arr
     Raises:
         InvalidInput: There is no such input, or a file doesn't hold what it needs.
     """
-    names = [s.name for s in model.inputs]
-    for name in sources:
-        if name not in names:
-            raise InvalidInput(
-                f"there is no input {name!r}", remedy=f"the inputs are {', '.join(names)}"
-            )
-    rng = np.random.default_rng(seed)
-    arrays: Arrays = {}
-    for spec in model.inputs:
-        drawn = random_input(spec, {}, rng)  # always drawn: each input's values are its own
-        source = sources.get(spec.name, "random")
-        if source == "random":
-            arrays[spec.name] = drawn
-        elif source == "zeros":
-            arrays[spec.name] = zero_input(spec, {})
-        else:
-            arrays[spec.name] = _load(Path(source), spec)
-    return arrays
+    return samples.make_inputs(model.inputs, sources, {}, seed, _load)
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -121,7 +103,7 @@ def _read(path: Path) -> onnx.ModelProto:
         raise InvalidModel(f"{path} can't be read as an ONNX model: {error}") from error
 
 
-def _load(path: Path, spec: TensorSpec) -> NDArray[np.generic]:
+def _load(path: str, spec: TensorSpec) -> NDArray[np.generic]:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -119,11 +119,12 @@ def bench_command(
     from noema.bench.machine import this_machine
     from noema.bench.record import BenchResult
     from noema.bench.table import print_result
+    from noema.samples import parse_extent, parse_source
 
     contestants = _contestants(against, precisions)
     pinned = dict(map(parse_shape, shapes))
-    extents = dict(map(_dim, dims))
-    sources = dict(map(_source, inputs))
+    extents = dict(map(parse_extent, dims))
+    sources = dict(map(parse_source, inputs))
     plan = Plan(
         threads=threads or len(os.sched_getaffinity(0)),
         rounds=repeat,
@@ -219,22 +220,6 @@ def _contestants(against: str, precisions: Sequence[str]) -> list[Contestant]:
         find(name)
         found.append(Contestant(name, name))
     return found
-
-
-def _dim(text: str) -> tuple[str, int]:
-    name, _, extent = text.rpartition("=")
-    if not name or not extent.isdecimal():
-        raise InvalidOption(f"cannot read {text!r}", remedy="write it as --dim sequence=128")
-    return name, int(extent)
-
-
-def _source(text: str) -> tuple[str, str]:
-    name, _, source = text.rpartition("=")
-    if not name or not source:
-        raise InvalidOption(
-            f"cannot read {text!r}", remedy="write it as --input x=FILE.npy, x=random or x=zeros"
-        )
-    return name, source
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from noema.errors import AccuracyBudgetMissed, InvalidInput, InvalidOption
 if TYPE_CHECKING:
     from noema.check import OutputError
     from noema.runtime.session import Program
+    from noema.signature import TensorSpec
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -132,48 +133,14 @@ def _feeds(program: Program, inputs: Sequence[str], dims: Sequence[str], seed: i
         InvalidOption: An option isn't of its form, or names something twice.
         InvalidInput: A file can't be read, or there is no such input.
     """
-    from noema.samples import check_extents, random_input, zero_input
+    from noema.samples import check_extents, make_inputs, parse_extent, parse_source
 
-    extents = dict(map(_dim, dims))
+    extents = dict(map(parse_extent, dims))
     check_extents(program.inputs, extents)
-    sources = dict(map(_source, inputs))
-    names = [spec.name for spec in program.inputs]
-    for name in sources:
-        if name not in names:
-            raise InvalidInput(
-                f"there is no input {name!r}", remedy=f"the inputs are {', '.join(names)}"
-            )
-    rng = np.random.default_rng(seed)
-    feeds: Arrays = {}
-    for spec in program.inputs:
-        source = sources.get(spec.name, "random")
-        made_up = random_input(spec, extents, rng)  # drawn always: the others don't depend on it
-        if source == "random":
-            feeds[spec.name] = made_up
-        elif source == "zeros":
-            feeds[spec.name] = zero_input(spec, extents)
-        else:
-            feeds[spec.name] = _read(source, spec.dtype.numpy)
-    return feeds
+    return make_inputs(program.inputs, dict(map(parse_source, inputs)), extents, seed, _read)
 
 
-def _dim(text: str) -> tuple[str, int]:
-    name, _, extent = text.rpartition("=")
-    if not name or not extent.isdecimal():
-        raise InvalidOption(f"cannot read dimension {text!r}", remedy="write it as --dim batch=2")
-    return name, int(extent)
-
-
-def _source(text: str) -> tuple[str, str]:
-    name, _, source = text.partition("=")
-    if not name or not source:
-        raise InvalidOption(
-            f"cannot read input {text!r}", remedy="write it as --input x=x.npy, x=random or x=zeros"
-        )
-    return name, source
-
-
-def _read(source: str, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _read(source: str, spec: TensorSpec) -> NDArray[np.generic]:
     try:
         array = np.load(source, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -181,6 +148,7 @@ def _read(source: str, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     if not isinstance(array, np.ndarray):
         raise InvalidInput(f"{source} holds several arrays", remedy="save each with numpy.save")
     # numpy writes the types that it doesn't know (bfloat16, …) as raw bytes of their size.
+    dtype = spec.dtype.numpy
     return array.view(dtype) if array.dtype.kind == "V" and dtype.kind == "V" else array
 
 
