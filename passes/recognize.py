@@ -8,6 +8,7 @@ from torch_mlir import ir
 
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
+from noema.passes.patterns.attention_forms import CausalMask, DropMask, GroupedHeads
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
 from noema.passes.patterns.rope import RotateHalf, RotatePairs
@@ -18,7 +19,7 @@ from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, R
 STAGES: tuple[tuple[Pattern, ...], ...] = (
     (Swish(), LayerNorm(), RmsNorm(), NormScale(), NormBias()),  # activations, norms
     (RotateHalf(), RotatePairs()),  # rotary embedding, token embedding
-    (ScaledDotProductAttention(),),  # attention
+    (ScaledDotProductAttention(), GroupedHeads(), DropMask(), CausalMask()),  # attention
 )
 """All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
 plugins join the stage that they name."""
