@@ -533,9 +533,36 @@ def build_onnx(
     ).opview
 
 
+def build_constant(value: ir.Attribute) -> ir.Value:
+    """A `sem.constant` of an elements attribute; as `ConstantOp`, but quicker."""
+    attributes = {"value": value}
+    return ir.Operation.create(
+        "sem.constant", results=[value.type], operands=[], attributes=attributes
+    ).results[0]
+
+
+def build_param(type_: ir.Type, parameter: str) -> ir.Value:
+    """A `sem.param`; as `ParamOp`, but quicker."""
+    attributes = {"parameter": ir.StringAttr.get(parameter)}
+    return ir.Operation.create(
+        "sem.param", results=[type_], operands=[], attributes=attributes
+    ).results[0]
+
+
+def build_elementwise(kind: str, operands: Sequence[ir.Value], result: ir.Type) -> ir.Value:
+    """A `sem.elementwise`; as `ElementwiseOp`, but quicker."""
+    attributes: dict[str, ir.Attribute] = {
+        "kind": ir.StringAttr.get(kind),
+        "operandSegmentSizes": _segments(operands, 3),
+    }
+    return ir.Operation.create(
+        "sem.elementwise", results=[result], operands=list(operands), attributes=attributes
+    ).results[0]
+
+
 def _segments(slots: Sequence[object], count: int) -> ir.DenseI32ArrayAttr:
     if len(slots) > count:
-        raise ValueError(f"{len(slots)} slots, sem.onnx has {count}")
+        raise ValueError(f"{len(slots)} slots, the op has {count}")
     present = [int(slot is not None) for slot in slots]
     return ir.DenseI32ArrayAttr.get(present + [0] * (count - len(slots)))
 

@@ -123,12 +123,11 @@ class _Importer:
         source = self.model.sources.get(name) or (name,)
         with ir.Location.name(source[0]):
             if name in self.model.constants:
-                value = to_attribute(self.model.constants[name])
-                return sem.ConstantOp(value.type, value=value).results[0]
+                return sem.build_constant(to_attribute(self.model.constants[name]))
             if name in self.model.parameters:
                 entry = self.model.parameters[name]
                 type_ = tensor_type(entry.dtype, entry.shape)
-                return sem.ParamOp(type_, parameter=ir.StringAttr.get(name)).results[0]
+                return sem.build_param(type_, name)
         raise InternalError(f"no value named {name!r} in the validated graph")
 
     def _tree(self, node: onnx.NodeProto, inputs: Sequence[ir.Value]) -> ir.Value:
@@ -168,7 +167,7 @@ class _Importer:
 
 def _inline(array: NDArray[np.generic]) -> ir.Value:
     attribute = to_attribute(array)
-    return sem.ConstantOp(attribute.type, value=attribute).results[0]
+    return sem.build_constant(attribute)
 
 
 def _partial_type(node: onnx.NodeProto, group: Sequence[ir.Value]) -> ir.Type:

@@ -18,7 +18,7 @@ from noema.passes.patterns.pattern import Match
 def constant_of(array: NDArray[np.generic]) -> ir.Value:
     """A `sem.constant` that holds an array."""
     attribute = to_attribute(array)
-    return sem.ConstantOp(attribute.type, value=attribute).results[0]
+    return sem.build_constant(attribute)
 
 
 def reshaped(x: ir.Value, type_: ir.Type, *, version: int) -> ir.Value:

@@ -149,13 +149,12 @@ def with_shape(shape: Sequence[int | None], like: ir.Value) -> ir.RankedTensorTy
 def scalar(value: float, like: ir.Value) -> ir.Value:
     """A rank-0 `sem.constant` of the element type of `like`."""
     attribute = to_attribute(np.array(value).astype(dtype_of(like.type).numpy))
-    return sem.ConstantOp(attribute.type, value=attribute).results[0]
+    return sem.build_constant(attribute)
 
 
 def elementwise(kind: str, operands: Sequence[ir.Value], result: ir.Type) -> ir.Value:
     """A `sem.elementwise`."""
-    slots = dict(zip(("in0", "in1", "in2"), operands, strict=False))
-    return sem.ElementwiseOp(**slots, res=result, kind=ir.StringAttr.get(kind)).results[0]
+    return sem.build_elementwise(kind, operands, result)
 
 
 def i64(value: int) -> ir.IntegerAttr:
