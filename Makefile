@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_BENCH := $(VENV)/.installed-bench
 MODELS ?= examples/digits/digits_cnn.onnx examples/digits/digits_transformer.onnx
-UNIT_WORKERS ?= 2
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types lit unit e2e conformance bench docs format clean install
@@ -41,10 +41,10 @@ lit: $(INSTALLED) ## One test per op and pass, on .mlir files
 	$(BIN)/lit -s -v test/lit
 
 unit: $(INSTALLED) ## Unit tests
-	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) test/unit
+	$(BIN)/python -m pytest -q -n $(WORKERS) test/unit
 
 e2e: $(INSTALLED) ## From ONNX file to answer, compared with ONNX Runtime
-	$(BIN)/python -m pytest -q test/e2e
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup test/e2e
 
 conformance: $(INSTALLED) ## All cases of ONNX's node suite; writes docs/conformance.md
 	PYTHONPATH=test $(BIN)/python -m conformance run --markdown docs/conformance.md

@@ -16,6 +16,9 @@ from conformance.cases import load_cases
 from conformance.outcome import Outcome, Result
 from conformance.pool import run_cases
 
+# All in one process when tests run in several: they share one run of the sample.
+pytestmark = pytest.mark.xdist_group("conformance")
+
 _SAMPLE = Path(conformance.__file__).with_name("sample.json")
 _LIMIT_SECONDS = 300.0
 
