@@ -24,7 +24,7 @@ from noema.passes.patterns.elementwise import (
     RaiseVariadic,
 )
 from noema.passes.patterns.embedding import RaiseEmbedding
-from noema.passes.patterns.matmul import RaiseGemm, RaiseMatMul
+from noema.passes.patterns.matmul import RaiseEinsum, RaiseGemm, RaiseMatMul
 from noema.passes.patterns.norm import (
     RaiseBatchNorm,
     RaiseGroupNorm,
@@ -37,6 +37,7 @@ from noema.passes.patterns.onnx_rewrite import OnnxNode, OnnxRewrite
 REWRITES: tuple[OnnxRewrite, ...] = (
     RaiseMatMul(),
     RaiseGemm(),
+    RaiseEinsum(),
     RaiseConv(),
     RaiseAttention(),
     RaiseRotaryEmbedding(),

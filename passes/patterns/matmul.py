@@ -1,4 +1,4 @@
-"""MatMul and Gemm → `sem.matmul`."""
+"""MatMul, Gemm and the Einsums that are products of matrices → `sem.matmul`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.attrs import ElementwiseKind
 from noema.dialects.elements import to_attribute
+from noema.passes.patterns.build import transposed
 from noema.passes.patterns.onnx_rewrite import (
     FLOATS,
     OnnxNode,
@@ -92,3 +93,55 @@ class RaiseGemm(OnnxRewrite):
         if beta != 1.0:  # case 3
             c = elementwise(ElementwiseKind.MUL, [c, scalar(beta, c)], c.type)
         return elementwise(ElementwiseKind.ADD, [value, c], node.type)
+
+
+class RaiseEinsum(OnnxRewrite):
+    """An `Einsum` of two operands that is one product of matrices --> transposes, `sem.matmul`.
+
+    Its labels are those of the batch (in both operands and the result), the rows (of the first
+    operand), the columns (of the second), and the one that is summed over: `bqhd,bkhd->bhqk` is a
+    product per b and h of q rows, k columns, summed over d. Others stay.
+    """
+
+    op_types = ("Einsum",)
+
+    def rewrite(self, node: OnnxNode) -> ir.Value | None:
+        operands = node.required(2)
+        if operands is None or len(node.inputs) != 2 or not node.is_of(FLOATS):
+            return None
+        equation = node.text("equation", "").replace(" ", "")
+        inputs, arrow, result = equation.partition("->")
+        labels = inputs.split(",")
+        if not arrow or len(labels) != 2 or "." in equation:
+            return None
+        lhs, rhs = labels
+        if any(len(set(part)) != len(part) for part in (lhs, rhs, result)):
+            return None
+        shapes = [sem.shape_of(v) for v in operands]
+        if (len(lhs), len(rhs)) != (len(shapes[0]), len(shapes[1])):
+            return None
+        batch = "".join(x for x in result if x in lhs and x in rhs)
+        summed = [x for x in lhs if x in rhs and x not in result]
+        rows = [x for x in lhs if x not in rhs]
+        columns = [x for x in rhs if x not in lhs]
+        if len(summed) != 1 or len(rows) != 1 or len(columns) != 1:
+            return None
+        if set(result) != {*batch, *rows, *columns}:
+            return None
+        m, k, n = rows[0], summed[0], columns[0]
+        if shapes[0][lhs.index(k)] != shapes[1][rhs.index(k)]:  # an extent of 1 would broadcast
+            return None
+        left = _arranged(node, operands[0], lhs, batch + m + k)
+        right = _arranged(node, operands[1], rhs, batch + n + k)
+        extents = dict(zip(result, node.shape, strict=True))
+        type_ = with_shape([extents[x] for x in batch + m + n], left)
+        flip = ir.BoolAttr.get(True)
+        product = sem.MatmulOp(left, right, type_, transpose_rhs=flip).results[0]
+        return _arranged(node, product, batch + m + n, result)
+
+
+def _arranged(node: OnnxNode, x: ir.Value, labels: str, wanted: str) -> ir.Value:
+    """A tensor whose axes are named, in another order of them."""
+    if labels == wanted:
+        return x
+    return transposed(x, [labels.index(label) for label in wanted], version=node.version)

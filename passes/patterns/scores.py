@@ -20,6 +20,8 @@ from noema.passes.patterns.pattern import Declined
 
 MASKED = -1000.0
 """A constant at most this in place of a score forbids its key: exp of it beside any score is 0."""
+_LEAST = -3.4028234663852886e38
+"""The least f32."""
 _RESHAPES = frozenset({"onnx.Reshape", "onnx.Unsqueeze", "onnx.Squeeze"})
 _DEPTH = 16
 
@@ -228,7 +230,7 @@ def build_mask(terms: Sequence[Term], heads: int | None, wide: bool) -> ir.Value
                 bias, value = _cast(bias, element), _cast(value, element)
             bias = value if bias is None else _broadcast(Kind.ADD, [bias, value])
         else:
-            least = float(np.finfo(np.float32).min) if np.isfinite(term.forbids) else term.forbids
+            least = _LEAST if np.isfinite(term.forbids) else term.forbids
             kept = _scalar(0.0, element) if bias is None else bias
             forbidden = _scalar(least, element)
             pair = [kept, forbidden] if term.keeps else [forbidden, kept]

@@ -119,3 +119,29 @@ func.func @gemm_beta_zero(%a0: tensor<2x8xf32>, %a1: tensor<8x4xf32>, %a2: tenso
   } : (tensor<2x8xf32>, tensor<8x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
   return %0 : tensor<2x4xf32>
 }
+
+// A product per batch and head; the result is asked for in another order.
+// CHECK-LABEL: func.func @einsum(
+// CHECK-NEXT: %[[A:.*]] = "sem.onnx"(%arg0) {attrs = {perm = array<i64: 0, 2, 1, 3>}, {{.*}}op_type = "Transpose"{{.*}} -> tensor<?x4x5x8xf32>
+// CHECK-NEXT: %[[B:.*]] = "sem.onnx"(%arg1) {attrs = {perm = array<i64: 0, 2, 1, 3>}, {{.*}}op_type = "Transpose"{{.*}} -> tensor<?x4x7x8xf32>
+// CHECK-NEXT: %[[P:.*]] = "sem.matmul"(%[[A]], %[[B]]) {transpose_lhs = false, transpose_rhs = true} : (tensor<?x4x5x8xf32>, tensor<?x4x7x8xf32>) -> tensor<?x4x5x7xf32>
+// CHECK-NEXT: %[[R:.*]] = "sem.onnx"(%[[P]]) {attrs = {perm = array<i64: 0, 2, 1, 3>}
+// CHECK-NEXT: return %[[R]]
+func.func @einsum(%a0: tensor<?x5x4x8xf32>, %a1: tensor<?x7x4x8xf32>) -> tensor<?x5x4x7xf32> {
+  %0 = "sem.onnx"(%a0, %a1) {
+    op_type = "Einsum", domain = "", version = 21 : i64, attrs = {equation = "bqhd,bkhd->bqhk"},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<?x5x4x8xf32>, tensor<?x7x4x8xf32>) -> tensor<?x5x4x7xf32>
+  return %0 : tensor<?x5x4x7xf32>
+}
+
+// Two labels of rows: not one product of matrices.
+// CHECK-LABEL: func.func @einsum_of_more(
+// CHECK-NEXT: %{{.*}} = "sem.onnx"
+func.func @einsum_of_more(%a0: tensor<2x5x8xf32>, %a1: tensor<8x4xf32>) -> tensor<2x5x4xf32> {
+  %0 = "sem.onnx"(%a0, %a1) {
+    op_type = "Einsum", domain = "", version = 21 : i64, attrs = {equation = "abk,kn->abn"},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<2x5x8xf32>, tensor<8x4xf32>) -> tensor<2x5x4xf32>
+  return %0 : tensor<2x5x4xf32>
+}

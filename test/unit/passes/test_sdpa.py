@@ -285,6 +285,18 @@ def test_channels_first() -> None:
     found(p, 1)
 
 
+def test_einsums() -> None:
+    """Tokens before heads, as networks written with einsum keep them."""
+    p = PatternBatch()
+    q = p.input(normal(B, M, H, D), ("B", "M", H, D))
+    k = p.input(normal(B, N, H, D), ("B", "N", H, D))
+    v = p.input(normal(B, N, H, E), ("B", "N", H, E))
+    scores = p.op("Einsum", q, k, equation="bqhd, bkhd -> bhqk")
+    weights = p.op("Softmax", p.op("Mul", scores, p.constant(0.3)), axis=-1)
+    p.output(p.op("Einsum", weights, v, equation="bhqk,bkhe->bqhe"))
+    found(p, 1)
+
+
 def over_queries(p: PatternBatch) -> None:
     q, k, v = qkv(p, keys=M)
     p.output(p.op("MatMul", p.op("Softmax", product(p, q, k), axis=2), v))
