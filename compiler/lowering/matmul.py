@@ -5,8 +5,16 @@ from __future__ import annotations
 from torch_mlir import ir
 from torch_mlir.dialects import arith, tensor
 
-from noema.lowering import emit
+from noema.dialects.graph import definer, key_of
+from noema.lowering import emit, slicing
 from noema.lowering.node import Node
+
+_REPEATS = frozenset({"onnx.Expand", "onnx.Tile"})
+_REARRANGES = frozenset(
+    {"onnx.Flatten", "onnx.Reshape", "onnx.Squeeze", "onnx.Transpose", "onnx.Unsqueeze"}
+)
+_STEPS = 6
+"""How many rearrangements may lie between what repeats and the product."""
 
 
 def lower_matmul(node: Node) -> ir.Value:
@@ -15,13 +23,30 @@ def lower_matmul(node: Node) -> ir.Value:
     A rank-2 right-hand side without batch dimensions of its own (a weight) makes one 2-D
     contraction of all rows of the left-hand side, which is the form that code generation does best.
     """
-    lhs, rhs = node.operand(0), node.operand(1)
+    lhs, rhs = (_unfused(node, slot) for slot in (0, 1))
     transpose_lhs, transpose_rhs = bool(node.int("transpose_lhs")), bool(node.int("transpose_rhs"))
     element = node.result_element()
     sums = emit.accumulator_of(element)
     if len(emit.shape_of(rhs)) == 2 and len(emit.shape_of(lhs)) > 2 and not transpose_lhs:
         return emit.narrow(_rows_by_weight(lhs, rhs, transpose_rhs, sums), element)
     return emit.narrow(contract(lhs, rhs, transpose_lhs, transpose_rhs, sums), element)
+
+
+def _unfused(node: Node, slot: int) -> ir.Value:
+    """An operand; one that repeats a smaller tensor is made before the product, not in it.
+
+    IREE 3.13 fuses what repeats into the product and then packs the wrong operand: it dies
+    (`PackOp::getResultShape`), or the product is wrong.
+    """
+    value = node.inputs[slot]
+    for _ in range(_STEPS):
+        op = None if value is None else definer(value)
+        if op is None or key_of(op) not in _REPEATS | _REARRANGES:
+            break
+        if key_of(op) in _REPEATS:
+            return slicing.apart(node.operand(slot))
+        value = op.operands[0]
+    return node.operand(slot)
 
 
 def _rows_by_weight(

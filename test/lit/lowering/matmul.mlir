@@ -53,3 +53,16 @@ func.func @main(%x: tensor<3x?xbf16>, %y: tensor<3x5xbf16>) -> tensor<?x5xbf16> 
   %0 = "sem.matmul"(%x, %y) {transpose_lhs = true, transpose_rhs = false} : (tensor<3x?xbf16>, tensor<3x5xbf16>) -> tensor<?x5xbf16>
   return %0 : tensor<?x5xbf16>
 }
+
+// -----
+
+// What repeats a smaller tensor is made before the product, not in it.
+// CHECK-LABEL: func.func @main(
+// CHECK: %[[ROWS:.*]] = "util.optimization_barrier"
+// CHECK: %[[TIED:.*]] = "flow.tensor.tie_shape"(%[[ROWS]]
+// CHECK: tensor.collapse_shape %[[TIED]]
+func.func @main(%x: tensor<1x1x8xf32>, %shape: tensor<3xi64>, %w: tensor<8x4xf32>) -> tensor<?x1x4xf32> {
+  %0 = "sem.onnx"(%x, %shape) {op_type = "Expand", domain = "", version = 13 : i64, attrs = {}, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x1x8xf32>, tensor<3xi64>) -> tensor<?x1x8xf32>
+  %1 = "sem.matmul"(%0, %w) {transpose_lhs = false, transpose_rhs = false} : (tensor<?x1x8xf32>, tensor<8x4xf32>) -> tensor<?x1x4xf32>
+  return %1 : tensor<?x1x4xf32>
+}
