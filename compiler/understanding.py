@@ -6,6 +6,7 @@ nothing else does. It stops where a compile would lower.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -117,8 +118,21 @@ def analyze_model(
         InvalidModel: Operators of the model don't fit together.
         PluginFailed: A third-party pattern failed.
     """
-    watch = stopwatch or Stopwatch()
-    summary = _summary(model, name, assumed or {})  # before passes add weights of their own
+    # The graph is many small objects that refer to each other, and none of them is garbage yet: a
+    # collection in the middle costs as much as a pass and frees nothing.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _profiled(model, hardware, name, assumed or {}, stopwatch or Stopwatch())
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _profiled(
+    model: OnnxModel, hardware: Hardware, name: str, assumed: Mapping[str, int], watch: Stopwatch
+) -> WorkloadProfile:
+    summary = _summary(model, name, assumed)  # before passes add weights of their own
     with watch.stage("import", 0.3):
         module = import_model(model, new_context())
     with watch.stage("passes", 0.4):
