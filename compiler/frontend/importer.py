@@ -95,20 +95,25 @@ class _Importer:
             self._slices(node, inputs[0], names)
         else:
             types = [self._type(name) if name else None for name in names]
-            op = self._build(node.op_type, inputs, types, _attributes(node), node.domain)
+            op = self._build(node, node.op_type, inputs, types, _attributes(node))
             present = [name for name in names if name]
             self.values.update(zip(present, op.results, strict=True))
 
     def _build(
         self,
+        node: onnx.NodeProto,
         op_type: str,
         inputs: Sequence[ir.Value | None],
         types: Sequence[ir.Type | None],
         attrs: dict[str, ir.Attribute],
-        domain: str = "",
     ) -> ir.OpView:
-        version = self.model.opsets.get(domain or "", self.model.opset)
-        return sem.build_onnx(op_type, inputs, types, attrs=attrs, version=version, domain=domain)
+        """An op of the node's operator set."""
+        version = self.model.versions.get(node.name)
+        if version is None:
+            version = self.model.opsets.get(node.domain, self.model.opset)
+        return sem.build_onnx(
+            op_type, inputs, types, attrs=attrs, version=version, domain=node.domain
+        )
 
     def _type(self, name: str) -> ir.Type:
         known = self.model.types[name]
@@ -140,6 +145,7 @@ class _Importer:
                 group[0]
                 if len(group) == 1
                 else self._build(
+                    node,
                     node.op_type,
                     group,
                     [result if last else _partial_type(node, group)],
@@ -160,7 +166,7 @@ class _Importer:
                 raise UnsupportedModel("the model has a node that noema cannot split", gaps=[gap])
             bounds = [np.array([n], np.int64) for n in (start, start + extent, axis)]
             operands = [x, *(_inline(b) for b in bounds)]
-            slice_ = self._build("Slice", operands, [self._type(name)], {})
+            slice_ = self._build(node, "Slice", operands, [self._type(name)], {})
             self.values[name] = slice_.results[0]
             start += extent
 

@@ -88,13 +88,15 @@ class OnnxModel:
             no initializers: a name that no node defines is an input, a constant or a parameter.
         opset: Version of the default operator set.
         opsets: Version of every operator set.
+        versions: Node name → version of the default operator set that it is of, where not `opset`.
         types: Type of every value of the main graph, constants and parameters included.
         constants: Constants of at most 1024 bytes: initializers, `Constant` nodes, folded results.
         parameters: All larger constants, mapped from their file where they come from one.
         inputs: What a caller passes, in the model's order.
         outputs: What a caller gets, in the model's order. An output may also be a constant or an
             input.
-        sources: Node name → names of the nodes of the file that it stands for.
+        sources: Name of a node, or of a constant made for one → names of the nodes of the file
+            that it stands for.
         files: The model file and every file of external data that was read.
         nodes: The nodes of the file, of which `graph` has what folding and inlining left.
     """
@@ -102,6 +104,7 @@ class OnnxModel:
     graph: onnx.GraphProto
     opset: int
     opsets: Mapping[str, int]
+    versions: Mapping[str, int]
     types: Mapping[str, ValueType]
     constants: Mapping[str, NDArray[Any]]
     parameters: ParameterStore
@@ -222,6 +225,7 @@ def _resolve(
         graph=resolver.graph(),
         opset=schemas.opsets[""],
         opsets=dict(schemas.opsets),
+        versions=resolver.versions,
         types=resolver.values.types,
         constants=resolver.values.constants,
         parameters=resolver.values.parameters,

@@ -21,6 +21,9 @@ from noema import dtypes
 from noema.assumed import Assume
 from noema.errors import Gap, InvalidModel, UnsupportedModel, printable
 from noema.evaluate import EvaluationFailed, evaluate_node
+from noema.frontend.contrib.expansion import OPSET, Expansion, Unexpandable
+from noema.frontend.contrib.operators import ContribOperator
+from noema.frontend.contrib.table import CONTRIB
 from noema.frontend.extents import ExtentRules
 from noema.frontend.folding import may_fold
 from noema.frontend.functions import (
@@ -64,7 +67,10 @@ class Resolver:
 
     Attributes:
         values: Types of values, and those that are constants.
-        sources: Node name → names of the nodes of the file that it stands for.
+        sources: Name of a node, or of a constant made for one → names of the nodes of the file
+            that it stands for.
+        versions: Node name → version of the default operator set that it is of, where that isn't
+            the model's.
         inputs: What a caller passes.
     """
 
@@ -80,6 +86,7 @@ class Resolver:
     ) -> None:
         self.values = ValueTable()
         self.sources = sources
+        self.versions: dict[str, int] = {}
         self.inputs: tuple[TensorSpec, ...] = ()
         self._model = model
         self._schemas = schemas
@@ -264,7 +271,8 @@ class Resolver:
         rename_values(node, self._aliases, self._names)
         node.domain = domain_of(node)
         op = op_name(domain_of(node), node.op_type)
-        found = self._schemas.find(domain_of(node), node.op_type)
+        schemas = self._schemas_of(node)
+        found = schemas.find(domain_of(node), node.op_type)
         if isinstance(found, str):
             self._gap(op, node.name, found, *node.output)
             return
@@ -284,15 +292,19 @@ class Resolver:
         undefined = sorted(used - self.values.types.keys())
         if undefined:
             raise InvalidModel(f"input {printable(undefined[0])} is not defined", node=node.name)
-        found = self._schemas.get(node) or found
+        found = schemas.get(node) or found
         check_types(node, found, self.values.types)
+        contrib = CONTRIB.get((node.domain, node.op_type))
+        if contrib is not None and found is contrib.schema:
+            self._become_standard(node, contrib, depth)
+            return
         check_geometry(node, self.values.types)
         inferred = infer_outputs(
             found,
             node,
             {n: self.values.proto(n) for n in used},
             {n: self.values.tensor(n) for n in used if self._shows_value(node, n)},
-            self._schemas.opsets,
+            schemas.opsets,
             self._model.ir_version,
         )
         if not self._set_output_types(node, inferred):
@@ -302,11 +314,29 @@ class Resolver:
         self._fix_reshape_target(node)
         if depth < self._limits.depth and self._expand(domain_of(node), node.op_type):
             types = [self.values.proto(n) for n in node.input]
-            function = schema_function(node, found, types, self._schemas)
+            function = schema_function(node, found, types, schemas)
             if function is not None:
                 self._replace(node, call_function(node, function, self._names, found), depth)
                 return
         self._kept.append(node)
+
+    def _schemas_of(self, node: onnx.NodeProto) -> Schemas:
+        """The operator sets that the node is of."""
+        version = self.versions.get(node.name)
+        return self._schemas if version is None else self._schemas.at(version)
+
+    def _become_standard(self, node: onnx.NodeProto, operator: ContribOperator, depth: int) -> None:
+        """Replaces an operator of ONNX Runtime by those of ONNX that it stands for."""
+        for slot in range(1, len(node.output)):
+            if node.output[slot] not in self._used:
+                node.output[slot] = ""
+        expansion = Expansion(node, self.values.types, self.values.constants, self._names.fresh)
+        try:
+            expansion.finish(operator.expand(expansion))
+        except Unexpandable as reason:
+            self._gap(op_name(node.domain, node.op_type), node.name, str(reason), *node.output)
+            return
+        self._replace(node, expansion.nodes, depth, expansion.tensors, OPSET)
 
     def _replace(
         self,
@@ -314,11 +344,25 @@ class Resolver:
         body: Sequence[onnx.NodeProto],
         depth: int,
         tensors: Iterable[onnx.TensorProto] = (),
+        version: int | None = None,
     ) -> None:
+        """Puts nodes in place of one.
+
+        Args:
+            node: The node.
+            body: What it stands for.
+            depth: How deep it was nested.
+            tensors: Constants of the body.
+            version: The default operator set that the body is of; None for the node's.
+        """
+        version = version or self.versions.get(node.name)
         for tensor in tensors:
+            self.sources[tensor.name] = self.sources[node.name]
             self._read_tensor(tensor.name, tensor, "initializer", node.name)
         for made in body:
             self.sources[made.name] = self.sources[node.name]
+            if version is not None:
+                self.versions[made.name] = version
             self._used.update(made.input)
             self._used |= captured_names(made)
         self._queue.extendleft((made, depth + 1) for made in reversed(body))
@@ -422,7 +466,7 @@ class Resolver:
             return False
         if array.astype(np.int64).tolist() != numbers:
             return False
-        self.values.add_constant(node.output[0], array.reshape(kind.static_shape() or ()))
+        self._add_result(node, node.output[0], array.reshape(kind.static_shape() or ()))
         return True
 
     def _cast_like_to_cast(self, node: onnx.NodeProto) -> None:
@@ -467,7 +511,7 @@ class Resolver:
         if numbers.count(-1) > 1 or any(extent == 0 for extent in shape):
             return
         name = self._names.fresh(f"{node.name}/shape")
-        self.values.add_constant(name, np.array(numbers, np.int64))
+        self._add_result(node, name, np.array(numbers, np.int64))
         node.input[1] = name
 
     def _fold(self, node: onnx.NodeProto, schema: OpSchema) -> bool:
@@ -486,7 +530,7 @@ class Resolver:
             return False
         try:
             results = evaluate_node(
-                node, [self.values.value(n) for n in node.input], self._schemas.opsets
+                node, [self.values.value(n) for n in node.input], self._schemas_of(node).opsets
             )
         except EvaluationFailed:
             return False
@@ -495,8 +539,14 @@ class Resolver:
                 return False
         for name, result in zip(node.output, results, strict=True):
             if name and result is not None:
-                self.values.add_constant(name, result)
+                self._add_result(node, name, result)
         return True
+
+    def _add_result(self, node: onnx.NodeProto, name: str, array: NDArray[Any]) -> None:
+        """Makes an output a constant; of a node that the file doesn't have, it keeps the source."""
+        self.values.add_constant(name, array)
+        if self.sources[node.name] != (node.name,):
+            self.sources[name] = self.sources[node.name]
 
     def _drop_dead(self) -> None:
         """Drops nodes and constants that no output depends on any more."""
@@ -512,7 +562,12 @@ class Resolver:
         defined |= {spec.name for spec in self.inputs}
         self.values.drop_dead(live, defined)
         names = {node.name for node in self._kept}
-        self.sources = {n: s for n, s in self.sources.items() if n in names}
+        self.versions = {n: v for n, v in self.versions.items() if n in names}
+        self.sources = {
+            n: s
+            for n, s in self.sources.items()
+            if n in names or (self.values.is_constant(n) and s != (n,))
+        }
 
 
 def _used_names(graph: onnx.GraphProto) -> set[str]:

@@ -12,6 +12,8 @@ from typing import Any, cast
 import onnx
 from onnx.defs import OpSchema
 
+from noema.frontend.contrib.table import CONTRIB
+
 
 def op_name(domain: str, op_type: str) -> str:
     """`OpType` in the default domain, else `domain.OpType`."""
@@ -24,11 +26,22 @@ def domain_of(node: onnx.NodeProto) -> str:
 
 
 class Schemas:
-    """Operator schemas for a model's operator sets, looked up once per operator."""
+    """Operator schemas for a model's operator sets, looked up once per operator.
+
+    ONNX's, and those of the operators that are read as several of ONNX's (`contrib`); the latter
+    need no import, which not every tool writes.
+    """
 
     def __init__(self, opsets: Mapping[str, int]) -> None:
         self.opsets = dict(opsets)
         self._found: dict[tuple[str, str], OpSchema | str] = {}
+        self._others: dict[int, Schemas] = {}
+
+    def at(self, version: int) -> Schemas:
+        """The same with another version of the default domain."""
+        if version not in self._others:
+            self._others[version] = Schemas({**self.opsets, "": version})
+        return self._others[version]
 
     def add_import(self, domain: str, version: int) -> None:
         """Imports a domain, unless it is imported already."""
@@ -48,6 +61,11 @@ class Schemas:
         return None if isinstance(found, str) else found
 
     def _look_up(self, domain: str, op_type: str) -> OpSchema | str:
+        found = self._standard(domain, op_type)
+        contrib = CONTRIB.get((domain, op_type))
+        return contrib.schema if contrib is not None and isinstance(found, str) else found
+
+    def _standard(self, domain: str, op_type: str) -> OpSchema | str:
         version = self.opsets.get(domain)
         if version is None:
             return "its domain is unknown and not imported"

@@ -6,6 +6,8 @@ import onnx
 from onnx import version_converter
 
 from noema.errors import Gap, InvalidModel, UnsupportedModel
+from noema.frontend.contrib.normalization import SIMPLIFIED_LAYER_NORM
+from noema.frontend.contrib.operators import DOMAIN as CONTRIB_DOMAIN
 from noema.frontend.schemas import domain_of
 from noema.frontend.validate import read_opsets
 
@@ -73,6 +75,9 @@ def _convert(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
         )
     older = onnx.ModelProto()
     older.CopyFrom(model)
+    for node in older.graph.node:
+        if (domain_of(node), node.op_type) == ("", SIMPLIFIED_LAYER_NORM.name):
+            node.domain = CONTRIB_DOMAIN  # where the converter lets operators be
     # The converter wants to see small constants (the scales of an Upsample, say); of large ones
     # only the type. Tensors that aren't in the file's message have no bytes to show.
     weights = [t for t in model.graph.initializer if not _is_small(t)]

@@ -87,6 +87,8 @@ class _FunctionLowering:
         self.gaps: list[Gap] = []
         self.missing: set[ir.Value] = set()
         self.uses_torch = False
+        # The newest operator set of the ops that torch-mlir gets; one counts for all of them.
+        self.torch_version = 1
 
     def run(self) -> None:
         old = next(op for op in self.module.body.operations if op.operation.name == "func.func")
@@ -100,10 +102,7 @@ class _FunctionLowering:
                 new.attributes[SYMBOLS] = old.attributes[SYMBOLS]
         entry = new.add_entry_block()
         self.values.update(zip(block.arguments, entry.arguments, strict=True))
-        versions = [1]
         for op in list(block.operations)[:-1]:
-            if op.operation.name == "sem.onnx":
-                versions.append(ir.IntegerAttr(op.attributes["version"]).value)
             self._lower(op, entry)
         if self.gaps:
             raise UnsupportedModel(
@@ -115,7 +114,7 @@ class _FunctionLowering:
                 for v, t in zip(terminator.operands, results, strict=True)
             ]
             func.ReturnOp(returned)
-        for name, attribute in opset_attributes(max(versions)).items():
+        for name, attribute in opset_attributes(self.torch_version).items():
             new.attributes[name] = attribute
         old.operation.erase()
         new.attributes["sym_name"] = ir.StringAttr.get("main")
@@ -199,6 +198,7 @@ class _FunctionLowering:
             self._keep(node, values, block)
             if route is lower_with_torch:
                 self.uses_torch = True
+                self.torch_version = max(self.torch_version, node.version)
             return
         self.missing.update(op.results)
         reason = "; ".join(dict.fromkeys(reasons)) or "no lowering"

@@ -1,0 +1,1 @@
+"""Operators of ONNX Runtime's own domain, read as the standard ones that they stand for."""
