@@ -57,7 +57,7 @@ def lower_attention(node: Node) -> Sequence[ir.Value | None]:
             raise Declined(f"attention of {node.dtype(slot)}")
     flat = len(emit.shape_of(node.operand(0))) == 3
     heads = _heads(node, flat)
-    q, k, v = node.operand(0), node.operand(1), node.operand(2)
+    q, k, v = _operand(node, 0), _operand(node, 1), node.operand(2)
     if flat:
         q = _split_heads(q, heads.query)
         k, v = (_split_heads(x, heads.key) for x in (k, v))
@@ -91,6 +91,17 @@ def lower_attention(node: Node) -> Sequence[ir.Value | None]:
         _narrow(results[slot], node.result_element(slot)) if result is not None else None
         for slot, result in enumerate(node.results)
     ]
+
+
+def _operand(node: Node, slot: int) -> ir.Value:
+    """Queries or keys; a tensor of their own where others read them too.
+
+    Disentangled attention multiplies them with relative positions besides. IREE 3.13 then packs
+    one tensor for both products, and the scores are wrong.
+    """
+    value = node.inputs[slot]
+    shared = value is not None and len(list(value.uses)) > 1
+    return slicing.apart(node.operand(slot)) if shared else node.operand(slot)
 
 
 def _heads(node: Node, flat: bool) -> _Heads:

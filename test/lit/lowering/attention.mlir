@@ -97,3 +97,16 @@ func.func @main(%q: tensor<?x1x4xf32>, %k: tensor<?x1x2xf32>, %v: tensor<?x1x2xf
   } : (tensor<?x1x4xf32>, tensor<?x1x2xf32>, tensor<?x1x2xf32>, tensor<?x1x2x2xf32>, tensor<?x1x1xf32>) -> (tensor<?x1x4xf32>, tensor<?x1x2x2xf32>)
   return %0#0, %0#1 : tensor<?x1x4xf32>, tensor<?x1x2x2xf32>
 }
+
+// -----
+
+// Queries that another product reads too get a tensor of their own; keys that none reads don't.
+// CHECK-LABEL: func.func @main(
+// CHECK: "util.optimization_barrier"(%arg0)
+// CHECK-NOT: "util.optimization_barrier"
+// CHECK: linalg.softmax
+func.func @main(%x: tensor<?x4x?x8xf32>, %y: tensor<?x4x?x8xf32>, %z: tensor<?x4x?x8xf32>, %w: tensor<8x3xf32>) -> (tensor<?x4x?x8xf32>, tensor<?x4x?x3xf32>) {
+  %0 = "sem.attention"(%x, %y, %z) {is_causal = false, kv_num_heads = 0 : i64, q_num_heads = 0 : i64, scale = 0.5 : f64, softcap = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
+  %1 = "sem.matmul"(%x, %w) {transpose_lhs = false, transpose_rhs = false} : (tensor<?x4x?x8xf32>, tensor<8x3xf32>) -> tensor<?x4x?x3xf32>
+  return %0, %1 : tensor<?x4x?x8xf32>, tensor<?x4x?x3xf32>
+}
