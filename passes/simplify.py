@@ -8,6 +8,17 @@ from torch_mlir import ir
 
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
+from noema.passes.patterns.arithmetic import (
+    Clamp,
+    ConstantSecond,
+    DivideByNumber,
+    DivideOne,
+    KnownChoice,
+    Neutral,
+    PowerOfNumber,
+    Signs,
+    SubtractNumber,
+)
 from noema.passes.patterns.cast import DropCast, MergeCasts
 from noema.passes.patterns.identity import (
     DropConcat,
@@ -30,6 +41,15 @@ PATTERNS: tuple[Pattern, ...] = (
     MergeReshapes(),
     MergeTransposes(),
     TransposeIntoMatmul(),
+    DivideByNumber(),
+    DivideOne(),
+    PowerOfNumber(),
+    SubtractNumber(),
+    Neutral(),
+    Signs(),
+    ConstantSecond(),
+    KnownChoice(),
+    Clamp(),
 )
 """All simplifications, applied together until none matches."""
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.dialects import sem
-from noema.dialects.attrs import ActivationKind
-from noema.dialects.elements import to_attribute
-from noema.passes.patterns.onnx_rewrite import f32, with_shape
+from noema.dialects.attrs import ActivationKind, NormKind
+from noema.dialects.elements import dtype_of, to_attribute
+from noema.passes.patterns.onnx_rewrite import f32, i64, with_shape
 from noema.passes.patterns.pattern import Match
 
 
@@ -19,6 +19,13 @@ def constant_of(array: NDArray[np.generic]) -> ir.Value:
     """A `sem.constant` that holds an array."""
     attribute = to_attribute(array)
     return sem.build_constant(attribute)
+
+
+def number_like(value: float, like: ir.Value) -> ir.Value:
+    """A `sem.constant` of one number, of the type of another constant."""
+    dtype = dtype_of(like.type).numpy
+    shape = ir.RankedTensorType(like.type).shape
+    return constant_of(np.full(shape, np.array(value).astype(dtype), dtype))
 
 
 def reshaped(x: ir.Value, type_: ir.Type, *, version: int) -> ir.Value:
@@ -62,3 +69,26 @@ def as_activation(
 ) -> Match:
     """The match that puts one `sem.activation` in place of `covers`."""
     return Match(covers, lambda: [activation(kind, x, alpha=alpha, beta=beta)])
+
+
+def norm(
+    kind: NormKind,
+    x: ir.Value,
+    *,
+    axis: int,
+    epsilon: float,
+    scale: ir.Value | None = None,
+    bias: ir.Value | None = None,
+    groups: int = 1,
+) -> ir.Value:
+    """A `sem.norm` of a kind that computes its own statistics."""
+    return sem.NormOp(
+        x,
+        scale=scale,
+        bias=bias,
+        res=x.type,
+        kind=ir.StringAttr.get(kind),
+        axis=i64(axis),
+        groups=i64(groups),
+        epsilon=f32(epsilon),
+    ).results[0]
