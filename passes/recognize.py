@@ -9,15 +9,45 @@ from torch_mlir import ir
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.attention_forms import CausalMask, DropMask, GroupedHeads
+from noema.passes.patterns.channel_norm import (
+    ChannelBias,
+    ChannelScale,
+    GroupNorm,
+    InstanceNorm,
+    NormOfCast,
+)
+from noema.passes.patterns.curves import HardSigmoid, Relu, Sigmoid, Softplus, Softsign
+from noema.passes.patterns.gates import Gelu, HardSwish, Mish, Swish
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
 from noema.passes.patterns.rope import RotateHalf, RotatePairs
 from noema.passes.patterns.sdpa import ScaledDotProductAttention
-from noema.passes.patterns.sigmoid import Swish
 from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, RmsNorm
+from noema.passes.patterns.spelled_softmax import LogSoftmax, Softmax
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
-    (Swish(), LayerNorm(), RmsNorm(), NormScale(), NormBias()),  # activations, norms
+    (  # activations, norms
+        Relu(),
+        Sigmoid(),
+        Softplus(),
+        Softsign(),
+        HardSigmoid(),
+        Gelu(),
+        Swish(),
+        HardSwish(),
+        Mish(),
+        Softmax(),
+        LogSoftmax(),
+        LayerNorm(),
+        RmsNorm(),
+        InstanceNorm(),
+        GroupNorm(),
+        NormScale(),
+        NormBias(),
+        ChannelScale(),
+        ChannelBias(),
+        NormOfCast(),
+    ),
     (RotateHalf(), RotatePairs()),  # rotary embedding, token embedding
     (ScaledDotProductAttention(), GroupedHeads(), DropMask(), CausalMask()),  # attention
 )
