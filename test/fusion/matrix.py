@@ -75,13 +75,17 @@ def differences(found: Counts, expected: Counts) -> dict[str, tuple[int, int]]:
     }
 
 
+_CHANGED = frozenset({("gpt2", "newest"), ("gpt2-cache", "newest")})
+"""Not offline: the optimizer makes the exact GELU of one that is approximated by tanh."""
+
+
 def forms(network: Network) -> dict[str, Build]:
     """Every form that a network of the catalog comes in."""
     builds: dict[str, Build] = {s: partial(network.build, s) for s in network.styles}
     for style, build in list(builds.items()):
         builds[f"{style}, session"] = lambda build=build: optimized(build())
         kind = KINDS.get(network.name)
-        if kind is not None:
+        if kind is not None and (network.name, style) not in _CHANGED:
             builds[f"{style}, offline"] = lambda build=build, kind=kind: fused_offline(
                 build(), kind
             )
