@@ -18,12 +18,8 @@ def _embed_layer_norm(e: Expansion) -> Sequence[str | None]:
     Results: Y, how many tokens of each row aren't masked, the sum before the norm.
     """
     total = e.op("Gather", e.input(2), e.input(0), axis=0)
-    if e.has(8):
-        positions = e.op("Gather", e.input(3), e.input(8), axis=0)
-    else:
-        zero = e.constant([0])
-        positions = e.op("Slice", e.input(3), zero, extent(e, e.input(0), 1), zero)
-    total = e.op("Add", total, positions)
+    places = e.input(8) if e.has(8) else count_up(e, extent(e, e.input(0), 1))
+    total = e.op("Add", total, e.op("Gather", e.input(3), places, axis=0))
     if e.has(1) and e.has(4):
         total = e.op("Add", total, e.op("Gather", e.input(4), e.input(1), axis=0))
     epsilon = e.float("epsilon", SKIP_EPSILON)
