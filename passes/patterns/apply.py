@@ -126,6 +126,8 @@ class _Rewriter:
                 self._visit(entry.op)
 
     def _push(self, op: ir.Operation) -> None:
+        if key_of(op) not in self._by_root:  # most ops, in most stages
+            return
         for key in op.results[:1]:
             if key not in self._waiting:
                 entry = _Entry(op, key)
@@ -133,7 +135,7 @@ class _Rewriter:
                 self._work.append(entry)
 
     def _visit(self, op: ir.Operation) -> None:
-        for pattern in self._by_root.get(key_of(op), ()):
+        for pattern in self._by_root[key_of(op)]:
             tally = self._tallies[pattern.name]
             start = time.perf_counter()
             tally.tried += 1
