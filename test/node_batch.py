@@ -34,6 +34,7 @@ class NodeBatch:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._nodes: list[onnx.NodeProto] = []
+        self._tolerances: dict[str, tuple[float | None, float | None]] = {}
         self._expected: dict[str, Array] = {}
         self._outputs: list[onnx.ValueInfoProto] = []
 
@@ -73,6 +74,8 @@ class NodeBatch:
         *,
         outputs: int | Sequence[bool] = 1,
         expect: Sequence[Array] | None = None,
+        rtol: float | None = None,
+        atol: float | None = None,
         **attributes: Any,
     ) -> list[str]:
         """Adds a node; all its outputs are checked.
@@ -82,6 +85,8 @@ class NodeBatch:
             inputs: Names; "" for an absent one.
             outputs: How many, or which of them are there.
             expect: Their values, if the reference evaluator isn't to be asked.
+            rtol: Relative tolerance of these outputs, if not that of the batch.
+            atol: Absolute tolerance, likewise.
             attributes: Of the node; None for one that is absent.
         """
         present = [True] * outputs if isinstance(outputs, int) else list(outputs)
@@ -95,6 +100,7 @@ class NodeBatch:
             **{k: v for k, v in attributes.items() if v is not None},
         )
         self._nodes.append(node)
+        self._tolerances[node.name] = (rtol, atol)
         kept = [name for name in names if name]
         if expect is None:
             known = {**self._feeds, **self._expected}
@@ -140,7 +146,14 @@ class NodeBatch:
             assert actual.shape == expected.shape, what
             if expected.dtype.kind not in "biufc":  # the 16-bit floats that numpy lacks
                 actual, expected = actual.astype(np.float32), expected.astype(np.float32)
-            np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol, err_msg=what)
+            own_rtol, own_atol = self._tolerances[node.name]
+            np.testing.assert_allclose(
+                actual,
+                expected,
+                rtol=rtol if own_rtol is None else own_rtol,
+                atol=atol if own_atol is None else own_atol,
+                err_msg=f"{what} {_described(node)}",
+            )
 
     def value(self, name: str) -> Array:
         """What an input, a constant or an output is, or has to be."""
@@ -148,3 +161,8 @@ class NodeBatch:
             if name in known:
                 return known[name]
         return next(numpy_helper.to_array(c) for c in self._constants if c.name == name)
+
+
+def _described(node: onnx.NodeProto) -> str:
+    """The attributes, to tell nodes of one operator apart."""
+    return str({a.name: helper.get_attribute_value(a) for a in node.attribute})

@@ -8,13 +8,12 @@ side of a half than ours: one unit.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from execution import run_model
-from single_node import check, model_of
+from node_batch import NodeBatch
+from single_node import model_of
 
 
 def normal(seed: int, *shape: int, dtype: str = "float32") -> np.ndarray:
@@ -34,9 +33,10 @@ FIXED = {"rtol": 1e-5, "atol": 1e-5}
 COMPUTED = {"rtol": 1e-4, "atol": 1e-4}
 
 
-@pytest.mark.parametrize(
-    ("scales", "settings"),
-    [
+def test_nearest_by_scales() -> None:
+    batch = NodeBatch(19)
+    x = batch.input(normal(1, 2, 3, 5, 7))
+    for scales, settings in (
         # Repetition: an integer factor.
         ((1, 1, 2, 3), {}),
         ((1, 1, 2, 2), {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
@@ -44,43 +44,29 @@ COMPUTED = {"rtol": 1e-4, "atol": 1e-4}
         ((1, 1, 0.6, 2.5), {"nearest_mode": "ceil"}),
         ((1, 2, 1.7, 0.5), {"nearest_mode": "round_prefer_ceil"}),
         ((2, 1, 3, 1.4), {"coordinate_transformation_mode": "align_corners"}),
-    ],
-)
-def test_nearest_by_scales(scales: tuple[float, ...], settings: dict[str, Any]) -> None:
-    x = normal(1, 2, 3, 5, 7)
-    check(
-        "Resize",
-        [x, None, f32(*scales)],
-        constants={2: f32(*scales)},
-        opset=19,
-        **settings,
-        **EXACT,
-    )
+    ):
+        batch.node("Resize", [x, "", batch.constant(f32(*scales))], **settings)
+    batch.check()
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("mode", ["linear", "cubic"])
-@pytest.mark.parametrize(
-    "coordinates", ["half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"]
-)
-def test_interpolation_by_scales(mode: str, coordinates: str, dynamic: bool) -> None:
-    scales = f32(1, 1, 1.7, 0.6)
-    check(
-        "Resize",
-        [normal(2, 1, 2, 5, 6), None, scales],
-        constants={2: scales},
-        opset=19,
-        mode=mode,
-        coordinate_transformation_mode=coordinates,
-        dynamic=dynamic,
-        **(COMPUTED if dynamic else FIXED),
-    )
+def test_interpolation_by_scales(dynamic: bool) -> None:
+    batch = NodeBatch(19, dynamic=dynamic)
+    x, scales = batch.input(normal(2, 1, 2, 5, 6)), batch.constant(f32(1, 1, 1.7, 0.6))
+    for mode in ("linear", "cubic"):
+        for form in ("half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"):
+            settings = {"mode": mode, "coordinate_transformation_mode": form}
+            batch.node("Resize", [x, "", scales], **settings)
+    batch.check(**(COMPUTED if dynamic else FIXED))
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_sizes_of_some_axes(known: bool) -> None:
+    """The sizes are constants, or inputs of the model, and the output's extents unknown."""
+    batch = NodeBatch(19)
+    x = batch.input(normal(3, 2, 7, 1, 11))
+    sizes = (batch.constant if known else batch.input)(i64(9, 4))
+    for settings in (
         {"mode": "nearest"},
         {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
         {"mode": "cubic", "exclude_outside": 1, "cubic_coeff_a": -0.5},
@@ -88,61 +74,50 @@ def test_interpolation_by_scales(mode: str, coordinates: str, dynamic: bool) -> 
         {"mode": "cubic", "antialias": 1, "exclude_outside": 1},
         {"mode": "linear", "keep_aspect_ratio_policy": "not_larger"},
         {"mode": "nearest", "keep_aspect_ratio_policy": "not_smaller"},
-    ],
-)
-def test_sizes_of_some_axes(settings: dict[str, Any], known: bool) -> None:
-    """The sizes are constants, or inputs of the model, and the output's extents unknown."""
-    sizes = i64(9, 4)
-    check(
-        "Resize",
-        [normal(3, 2, 7, 1, 11), None, None, sizes],
-        constants={3: sizes} if known else None,
-        axes=[3, 1],
-        opset=19,
-        **settings,
-        **(EXACT if settings["mode"] == "nearest" else COMPUTED),
-    )
+    ):
+        tolerance = EXACT if settings["mode"] == "nearest" else COMPUTED
+        batch.node("Resize", [x, "", "", sizes], axes=[3, 1], **settings, **tolerance)
+    batch.check()
 
 
-@pytest.mark.parametrize("mode", ["nearest", "linear"])
-def test_scales_at_run_time(mode: str) -> None:
+def test_scales_at_run_time() -> None:
     """Also of an extent of 1, where the output's is 1 or 2."""
-    check(
-        "Resize",
-        [normal(4, 1, 3, 6), None, f32(2.9, 2.34, 0.7)],
-        opset=18,
-        mode=mode,
-        **COMPUTED,
-    )
+    batch = NodeBatch(18)
+    x, scales = batch.input(normal(4, 1, 3, 6)), batch.input(f32(2.9, 2.34, 0.7))
+    for mode in ("nearest", "linear"):
+        batch.node("Resize", [x, "", scales], mode=mode)
+    batch.check(**COMPUTED)
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
-def test_region(mode: str, known: bool) -> None:
-    roi, sizes = f32(0.21, -0.3, 0.93, 1.2), i64(5, 8)
-    check(
-        "Resize",
-        [normal(5, 2, 6, 7), roi, None, sizes],
-        constants={1: roi, 3: sizes} if known else {3: sizes},
-        axes=[1, 2],
-        opset=19,
-        mode=mode,
-        coordinate_transformation_mode="tf_crop_and_resize",
-        extrapolation_value=2.5,
-        **(EXACT if mode == "nearest" else COMPUTED),
-    )
+def test_region(known: bool) -> None:
+    batch = NodeBatch(19)
+    x, sizes = batch.input(normal(5, 2, 6, 7)), batch.constant(i64(5, 8))
+    region = (batch.constant if known else batch.input)(f32(0.21, -0.3, 0.93, 1.2))
+    settings = {
+        "axes": [1, 2],
+        "coordinate_transformation_mode": "tf_crop_and_resize",
+        "extrapolation_value": 2.5,
+    }
+    for mode in ("nearest", "linear", "cubic"):
+        tolerance = EXACT if mode == "nearest" else COMPUTED
+        batch.node("Resize", [x, region, "", sizes], mode=mode, **settings, **tolerance)
+    batch.check()
 
 
-@pytest.mark.parametrize(
-    ("dtype", "rtol", "atol"),
-    [("float16", 2e-3, 2e-3), ("float64", 1e-5, 1e-4), ("uint8", 0, 1), ("int32", 0, 1)],
-)
-def test_element_types(dtype: str, rtol: float, atol: float) -> None:
+def test_element_types() -> None:
     """The reference's f64 results carry its f32 coefficients."""
-    x = np.random.default_rng(6).uniform(0, 255, (1, 1, 4, 5)).astype(dtype)
-    scales = f32(1, 1, 1.5, 2)
-    settings: dict[str, Any] = {"constants": {2: scales}, "opset": 19, "mode": "cubic"}
-    check("Resize", [x, None, scales], [dtype], rtol=rtol, atol=atol, **settings)
+    batch = NodeBatch(19)
+    scales = batch.constant(f32(1, 1, 1.5, 2))
+    for dtype, rtol, atol in (
+        ("float16", 2e-3, 2e-3),
+        ("float64", 1e-5, 1e-4),
+        ("uint8", 0, 1),
+        ("int32", 0, 1),
+    ):
+        x = batch.input(np.random.default_rng(6).uniform(0, 255, (1, 1, 4, 5)).astype(dtype))
+        batch.node("Resize", [x, "", scales], mode="cubic", rtol=rtol, atol=atol)
+    batch.check()
 
 
 def test_oldest_form() -> None:
