@@ -110,6 +110,7 @@ def matrix(exports: Path | None, markdown: Path) -> None:
         first = "PYTHONPATH=test python -m fusion"
         command = f"{first} export FOLDER\n{first} measure FOLDER\n{command} --exports FOLDER"
         notebook = Notebook(exports / _NOTEBOOK)
+        versions["measured"] = str(len(notebook))
         extra = {a.name: columns(notebook.of(a.name)) for a in ARCHITECTURES}
     held_out = {a.name for a in ARCHITECTURES if a.held_out}
     markdown.write_text(

@@ -85,6 +85,9 @@ class Notebook:
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def put(self, key: str, evidence: Evidence) -> None:
         """Adds an entry and writes the file."""
         self._entries[key] = evidence
