@@ -11,6 +11,8 @@ What decides the code here, all of it observed with IREE 3.13:
   the device is gone crashes. So an output array that wasn't copied keeps the invoker alive.
 * Native objects must go before the device they came from. Reference counts alone don't ensure
   that (locals of a frame die in any order), hence the explicit releases.
+* The device's threads give Python memory back when they like, and destroying the device waits for
+  them with Python's global lock held: see `loans`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from noema.artifact import PARAMETER_SCOPE, Artifact
 from noema.dtypes import DType
 from noema.errors import ArtifactError, InternalError, RunFailed
 from noema.runtime.device import OpenDevice, native_message
+from noema.runtime.loans import Loans
 from noema.signature import TensorSpec
 
 if TYPE_CHECKING:
@@ -86,16 +89,17 @@ class Invoker:
     def __init__(self, artifact: Artifact, device: OpenDevice) -> None:
         self.process = os.getpid()
         self.device = device
+        self._loans = Loans()
         signature = artifact.manifest.signature
         self._hal: HalDevice | None = device.hal
         self._outputs = signature.outputs
         self._element_types = [element_type(spec.dtype) for spec in signature.outputs]
         self._context: VmContext | None
         self._function: VmFunction | None
-        self._context, self._function = _load(artifact, device)
+        self._context, self._function = _load(artifact, device, self._loans)
         self._weights = _address_range(np.frombuffer(artifact.weights, np.uint8))
         argument = _HostArgument if device.shares_memory else _DeviceArgument
-        self._arguments = [argument(spec, device.hal) for spec in signature.inputs]
+        self._arguments = [argument(spec, device.hal, self._loans) for spec in signature.inputs]
 
     def __del__(self) -> None:
         if os.getpid() != self.process:
@@ -105,6 +109,8 @@ class Invoker:
         self._arguments = []
         self._function = None
         self._context = None
+        if not self._loans.are_returned():
+            _abandon(self._hal)
         self._hal = None
 
     def invoke(self, arrays: list[Array]) -> dict[str, Array]:
@@ -194,11 +200,12 @@ class Invoker:
 class _HostArgument:
     """One input on a device that shares the host's memory."""
 
-    def __init__(self, spec: TensorSpec, hal: HalDevice) -> None:
+    def __init__(self, spec: TensorSpec, hal: HalDevice, loans: Loans) -> None:
         self._dtype = spec.dtype.numpy
         self._is_bool = spec.dtype.name == "bool"
         self._element_type = element_type(spec.dtype)
         self._allocator = hal.allocator
+        self._loans = loans
         self._staging = np.empty(0, np.uint8)
         self._staging_range = (0, 0)
         self._buffer: HalBuffer | None = None
@@ -223,9 +230,8 @@ class _HostArgument:
                 bounds = _address_range(array)
                 if bounds[0] % ALIGNMENT == 0:
                     self._bound = bounds
-                    buffer = self._allocator.import_host_allocation(
-                        array.reshape(-1).view(np.uint8), _HOST_MEMORY, _HOST_USAGE
-                    )
+                    lent = self._loans.lend(array.reshape(-1).view(np.uint8))
+                    buffer = self._allocator.import_host_allocation(lent, _HOST_MEMORY, _HOST_USAGE)
                     return HalBufferView(buffer, array.shape, self._element_type)
         if self._target is None or self._target.shape != array.shape:
             self._stage(array.shape, array.nbytes)
@@ -247,9 +253,8 @@ class _HostArgument:
             start = -_address_range(block)[0] % ALIGNMENT
             self._staging = block[start : start + capacity]
             self._staging_range = _address_range(self._staging)
-            self._buffer = self._allocator.import_host_allocation(
-                self._staging, _HOST_MEMORY, _HOST_USAGE
-            )
+            lent = self._loans.lend(self._staging.view())
+            self._buffer = self._allocator.import_host_allocation(lent, _HOST_MEMORY, _HOST_USAGE)
         self._target = self._staging[:nbytes].view(self._dtype).reshape(shape)
         self._view = HalBufferView(self._buffer, shape, self._element_type)
 
@@ -259,7 +264,8 @@ class _DeviceArgument:
 
     address_range = (0, 0)
 
-    def __init__(self, spec: TensorSpec, hal: HalDevice) -> None:
+    def __init__(self, spec: TensorSpec, hal: HalDevice, loans: Loans) -> None:
+        del loans  # it copies
         self._dtype = spec.dtype.numpy
         self._is_bool = spec.dtype.name == "bool"
         self._element_type = element_type(spec.dtype)
@@ -300,9 +306,11 @@ class _Lease:
 
 
 def _abandon(*objects: object) -> None:
-    """Keeps native objects from ever being destroyed, in a process forked from their owner.
+    """Keeps native objects from ever being destroyed.
 
-    Destroying a device joins its threads, of which a forked child has none: it would wait forever.
+    Destroying a device joins its threads. A process forked from the owner has none of them, and
+    threads that still hold Python memory wait for the lock of the one that destroys: either way it
+    would take for ever.
     """
     for thing in objects:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
@@ -338,14 +346,14 @@ def _output_view(
     return view
 
 
-def _load(artifact: Artifact, device: OpenDevice) -> tuple[VmContext, VmFunction]:
+def _load(artifact: Artifact, device: OpenDevice, loans: Loans) -> tuple[VmContext, VmFunction]:
     manifest = artifact.manifest
     try:
         instance = iree.VmInstance()
         modules = [iree.create_hal_module(instance, device.hal)]
         if manifest.parameters:
             memory = artifact.weights if len(artifact.weights) else bytes(ALIGNMENT)
-            handle = iree.FileHandle.wrap_memory(memory)
+            handle = iree.FileHandle.wrap_memory(loans.lend(np.frombuffer(memory, np.uint8)))
             index = iree.ParameterIndex()
             index.reserve(len(manifest.parameters))
             for name, place in manifest.parameters.items():
