@@ -17,6 +17,7 @@ from noema.errors import CompileFailed
 
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _SEVERITY = {0: "note", 1: "warning", 2: "error", 3: "remark"}
+_LOCATION = re.compile(r"loc\(.*?\): ")
 _NAME = re.compile(r'loc\([^"]*"((?:[^"\\]|\\.)*)"')
 
 
@@ -66,13 +67,20 @@ def _failure(messages: Sequence[str]) -> CompileFailed:
     node = found.group(1) if found else None
     return CompileFailed(
         "code generation refused the program",
-        diagnostics=[_headline(m) for m in errors[:8]],
+        diagnostics=[headline(m) for m in errors[:8]],
         node=node,
         remedy="this is a limit of the code generator: please report it with the model",
     )
 
 
-def _headline(text: str, limit: int = 300) -> str:
-    # What follows the first line is the IR of the op, of any length.
-    line = text.splitlines()[0]
+def headline(text: str, limit: int = 300) -> str:
+    """One line of a diagnostic, with its ONNX node in place of the location, cut at `limit`."""
+    # What follows the first line is the IR of the op, of any length; and the location of a fused op
+    # lists all its nodes, of which the first says enough.
+    line = _LOCATION.sub(_first_name, text.splitlines()[0], count=1)
     return line if len(line) <= limit else f"{line[:limit]} …"
+
+
+def _first_name(location: re.Match[str]) -> str:
+    named = _NAME.match(location.group())
+    return f"node '{named.group(1)}': " if named else ""
