@@ -10,6 +10,9 @@ _DATA_TILING = "--iree-opt-data-tiling"
 _AGGRESSIVE_FUSION = "--iree-opt-level=O2"
 """Fewer, larger dispatches: fastest, but with dynamic extents they outgrow their stack."""
 
+_UNDISTRIBUTED = "--iree-llvmcpu-disable-distribution"
+"""Every dispatch runs on one thread: slow, but some dispatches of dynamic extents can't be cut."""
+
 STACK_BYTES = 1 << 20
 """Stack that one dispatch may use; the default of 32 KiB refuses large tiles and reductions. The
 runtime's worker threads have more than that (`WORKER_STACK_BYTES` in runtime/device.py)."""
@@ -47,4 +50,4 @@ def attempts(*, is_static: bool) -> Sequence[Sequence[str]]:
         is_static: Whether every extent of the program is known.
     """
     fused = [(_AGGRESSIVE_FUSION, _DATA_TILING)] if is_static else []
-    return [*fused, (_DATA_TILING,), ()]
+    return [*fused, (_DATA_TILING,), (), (_UNDISTRIBUTED,)]

@@ -200,6 +200,14 @@ def _recurrent(gates: int) -> Callable[[onnx.NodeProto, Shapes], str | None]:
     return rule
 
 
+def _transpose(node: onnx.NodeProto, shapes: Shapes) -> str | None:
+    x = shapes[0]
+    perm = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+    if x is None or perm is None or sorted(perm) == list(range(len(x))):
+        return None
+    return f"perm {perm} doesn't order the dimensions of an input of rank {len(x)}"
+
+
 _RULES: Mapping[str, Callable[[onnx.NodeProto, Shapes], str | None]] = {
     "BatchNormalization": _per_channel,
     "Conv": _conv,
@@ -215,4 +223,5 @@ _RULES: Mapping[str, Callable[[onnx.NodeProto, Shapes], str | None]] = {
     "QLinearConv": _qlinear_conv,
     "RMSNormalization": _trailing,
     "RNN": _recurrent(1),
+    "Transpose": _transpose,
 }
