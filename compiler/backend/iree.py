@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iree.compiler import api
 from iree.compiler.api import ctypes_dl
 
+from noema.backend.dispatch import fill_in
 from noema.errors import CompileFailed
+from noema.kernels.kernel import Kernel
 
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _SEVERITY = {0: "note", 1: "warning", 2: "error", 3: "remark"}
@@ -21,12 +23,15 @@ _LOCATION = re.compile(r"loc\(.*?\): ")
 _NAME = re.compile(r'loc\([^"]*"((?:[^"\\]|\\.)*)"')
 
 
-def generate(bytecode: bytes, flags: Sequence[str]) -> bytes:
+def generate(
+    bytecode: bytes, flags: Sequence[str], kernels: Mapping[str, Kernel] | None = None
+) -> bytes:
     """Compiles a module to a VM FlatBuffer.
 
     Args:
         bytecode: MLIR bytecode (or text) in linalg and below.
         flags: IREE compiler flags.
+        kernels: What the functions that it only declares are.
 
     Raises:
         CompileFailed: With IREE's diagnostics and, where one names it, the ONNX node.
@@ -49,7 +54,13 @@ def generate(bytecode: bytes, flags: Sequence[str]) -> bytes:
         invocation = session.invocation()
         enable(invocation._inv_p, 0, callback, None)  # pyright: ignore[reportPrivateUsage]
         source = api.Source.wrap_buffer(session, bytecode)
-        if not (invocation.parse_source(source) and invocation.execute()):
+        if not invocation.parse_source(source):
+            raise _failure(messages)
+        if kernels:
+            module = invocation.export_module()
+            fill_in(module, kernels)
+            invocation.import_module(module)
+        if not invocation.execute():
             raise _failure(messages)
         output = api.Output.open_membuffer()
         try:
