@@ -7,7 +7,9 @@ Constants are printed once, at the function's entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import struct
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -105,7 +107,7 @@ class Printer:
 
     def splat(self, number: float, lanes: int, element: str = "f32") -> Value:
         """A vector of one number."""
-        literal = repr(float(number)) if element[0] in "fb" else str(int(number))
+        literal = _literal(number, element) if element[0] in "fb" else str(int(number))
         return self.constant(f"dense<{literal}>", f"vector<{lanes}x{element}>")
 
     def index(self, value: Index) -> Value:
@@ -270,6 +272,16 @@ class Printer:
         names = ", ".join(map(str, operands))
         return self.op(f"{name} {names} : {operands[0].type}", operands[0].type)
 
+    def compare_floats(self, predicate: str, a: Value, b: Value) -> Value:
+        """`arith.cmpf` of scalars or vectors: `olt`, `oge`, `uno`."""
+        type_ = "i1" if "x" not in a.type else f"{a.type.rpartition('x')[0]}xi1>"
+        return self.op(f"arith.cmpf {predicate}, {a}, {b} : {a.type}", type_)
+
+    def select(self, condition: Value, a: Value, b: Value) -> Value:
+        """A where the condition holds, else b; for vectors lane by lane."""
+        types = a.type if condition.type == "i1" else f"{condition.type}, {a.type}"
+        return self.op(f"arith.select {condition}, {a}, {b} : {types}", a.type)
+
     def convert(self, name: str, value: Value, type_: str) -> Value:
         """A conversion: `arith.extf`, `arith.truncf`, `arith.sitofp`."""
         return self.op(f"{name} {value} : {value.type} to {type_}", type_)
@@ -284,7 +296,7 @@ class Printer:
     @contextmanager
     def loop(
         self, low: Index, high: Index, step: Index = 1, carried: Sequence[Value] = ()
-    ) -> Iterator[Loop]:
+    ) -> Generator[Loop]:
         """A counted loop; what stands in the `with` is its body."""
         low, high, step = self.index(low), self.index(high), self.index(step)
         index = self._new("index")
@@ -309,8 +321,19 @@ class Printer:
         loop.results = tuple(Value(f"{group}#{i}", v.type) for i, v in enumerate(carried))
 
     @contextmanager
-    def when(self, condition: Value) -> Iterator[None]:
+    def when(self, condition: Value) -> Generator[None]:
         """Runs what stands in the `with` if the condition (i1) holds."""
         self._lines.append(f"scf.if {condition} {{")
         yield
         self._lines.append("}")
+
+
+def _literal(number: float, element: str) -> str:
+    if math.isfinite(number):
+        return f"{number:.9e}" if element == "f32" else f"{number:.17e}"
+    # MLIR spells infinities and NaN by their bits.
+    bits = struct.unpack("<I", struct.pack("<f", number))[0]
+    if element == "bf16":
+        return f"0x{bits >> 16:04X}"
+    assert element == "f32", element
+    return f"0x{bits:08X}"
