@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,22 @@ def tensor_type(dtype: DType, shape: Sequence[int | str | None]) -> ir.RankedTen
 
 def dtype_of(type_: ir.Type) -> DType:
     """The element type of a `sem` tensor type; KeyError if noema has no such type."""
-    return dtypes.from_mlir(str(ir.RankedTensorType(type_).element_type))
+    return dtypes.from_mlir(spelling(ir.RankedTensorType(type_).element_type))
+
+
+_SPELLINGS: Mapping[type[ir.Type], str] = MappingProxyType(
+    {ir.F32Type: "f32", ir.F16Type: "f16", ir.BF16Type: "bf16", ir.F64Type: "f64"}
+)
+
+
+def spelling(element: ir.Type) -> str:
+    """How MLIR spells an element type; as `str` of it, but quicker for the usual ones."""
+    found = _SPELLINGS.get(type(element))
+    if found is not None:
+        return found
+    if isinstance(element, ir.IntegerType) and element.is_signless:
+        return f"i{element.width}"
+    return str(element)
 
 
 def to_attribute(array: NDArray[np.generic]) -> ir.Attribute:

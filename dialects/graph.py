@@ -13,9 +13,11 @@ from functools import cached_property
 
 from torch_mlir import ir
 
+from noema.dialects.elements import spelling
 from noema.dialects.provenance import node_names
 
 _KINDED = frozenset({"sem.elementwise", "sem.activation", "sem.norm"})
+_STEMS = frozenset({"onnx", *(name.removeprefix("sem.") for name in _KINDED)})
 
 
 def key_of(op: ir.Operation) -> str:
@@ -34,6 +36,14 @@ def key_of(op: ir.Operation) -> str:
     if name in _KINDED:
         return f"{name[4:]}.{ir.StringAttr(op.attributes['kind']).value}"
     return name.removeprefix("sem.")
+
+
+def name_of(key: str) -> str:
+    """The name of the ops that a key (`key_of`) stands for."""
+    stem, dot, _ = key.partition(".")
+    if dot and stem not in _STEMS:
+        return key  # of another dialect
+    return f"sem.{stem}"
 
 
 def definer(value: ir.Value) -> ir.Operation | None:
@@ -214,7 +224,7 @@ def _tensor(
 def _read(kind: ir.Type) -> tuple[tuple[int | None, ...], str]:
     ranked = ir.RankedTensorType(kind)
     dynamic = ir.ShapedType.get_dynamic_size()
-    return tuple(None if d == dynamic else d for d in ranked.shape), str(ranked.element_type)
+    return tuple(None if d == dynamic else d for d in ranked.shape), spelling(ranked.element_type)
 
 
 def main_of(module: ir.Module) -> ir.Operation:

@@ -15,8 +15,11 @@ Shape = tuple[int | None, ...]
 
 def shape_of(value: ir.Value) -> Shape:
     """Extents of a ranked tensor value, None where dynamic."""
+    kind = ir.RankedTensorType(value.type)
+    if kind.has_static_shape:
+        return tuple(kind.shape)
     dynamic = ir.ShapedType.get_dynamic_size()
-    return tuple(None if d == dynamic else d for d in ir.RankedTensorType(value.type).shape)
+    return tuple([None if d == dynamic else d for d in kind.shape])
 
 
 def compatible(a: int | None, b: int | None) -> bool:

@@ -112,8 +112,8 @@ def _by_operator() -> Mapping[str, OnnxRewrite]:
 
 
 def _raise(op: ir.OpView, rewrites: Mapping[str, OnnxRewrite]) -> bool:
-    node = OnnxNode.of(op)
-    rewrite = None if node is None else rewrites.get(node.op_type)
+    rewrite = rewrites.get(ir.StringAttr(op.attributes["op_type"]).value)
+    node = None if rewrite is None else OnnxNode.of(op)
     if node is None or rewrite is None or not node.outputs or node.outputs[0] is None:
         return False
     others = [v for v in node.outputs[1:] if v is not None]

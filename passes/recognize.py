@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.patterns.apply import apply
+from noema.passes.patterns.apply import apply_stages
 from noema.passes.patterns.attention_forms import CausalMask, DropMask, GroupedHeads
 from noema.passes.patterns.channel_norm import (
     ChannelBias,
@@ -79,12 +79,11 @@ class Recognize(Pass):
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
         own = {pattern.name for stage in STAGES for pattern in stage}
         joined = load_patterns(own, len(STAGES))
-        tallies = {}
-        for number, stage in enumerate(STAGES):
+        stages = [
             # Before our own: who installs a pattern wants it.
-            theirs = [p for p in joined if p.pattern.stage == number]
-            plugins = {p.pattern.name: p.plugin for p in theirs}
-            patterns = [*(p.pattern for p in theirs), *stage]
-            tallies |= apply(module, patterns, context, plugins)
+            [*(p.pattern for p in joined if p.pattern.stage == number), *stage]
+            for number, stage in enumerate(STAGES)
+        ]
+        tallies = apply_stages(module, stages, context, {p.pattern.name: p.plugin for p in joined})
         found = {name: tally.found for name, tally in tallies.items() if tally.found}
         return PassResult(bool(found), found, tallies)

@@ -88,6 +88,11 @@ class RaiseGelu(OnnxRewrite):
 def _activation(
     node: OnnxNode, x: ir.Value, kind: ActivationKind, alpha: float = 0.0, beta: float = 0.0
 ) -> ir.Value:
-    return sem.ActivationOp(
-        x, node.type, kind=ir.StringAttr.get(kind), alpha=f32(alpha), beta=f32(beta)
-    ).results[0]
+    return sem.build(
+        sem.ActivationOp,
+        [x],
+        node.type,
+        kind=ir.StringAttr.get(kind),
+        alpha=f32(alpha),
+        beta=f32(beta),
+    )

@@ -24,8 +24,18 @@ class _Entry:
     """An op on the work list, by its first result; `gone` once it has been erased."""
 
     op: ir.Operation
-    key: ir.Value
+    first: ir.Value
+    key: str
     gone: bool = False
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A pattern, with what is asked of every root."""
+
+    pattern: Pattern
+    reads: frozenset[str]
+    tally: Tally
 
 
 def apply(
@@ -51,12 +61,27 @@ def apply(
     Raises:
         PluginFailed: One of `plugins` raised an exception, or left IR that isn't valid.
     """
-    tallies = {p.name: Tally() for p in patterns}
+    return apply_stages(module, (patterns,), context, plugins)
+
+
+def apply_stages(
+    module: ir.Module,
+    stages: Sequence[Sequence[Pattern]],
+    context: PassContext,
+    plugins: Mapping[str, Plugin] = MappingProxyType({}),
+) -> dict[str, Tally]:
+    """Applies one list of patterns after the other, each until none of it matches any more.
+
+    As `apply` for each, but quicker: what every op is gets read once.
+    """
+    tallies = {p.name: Tally() for patterns in stages for p in patterns}
     with module.context:
         for function in module.body.operations:
             for region in function.operation.regions:
                 for block in region:
-                    _Rewriter(patterns, tallies, context, plugins).run(block)
+                    rewriter = _Rewriter(block, tallies, context, plugins)
+                    for patterns in stages:
+                        rewriter.run(patterns)
         at_work = [str(plugin) for name, plugin in plugins.items() if tallies[name].found]
         if at_work:
             _check_module(module, " or ".join(at_work))
@@ -93,50 +118,66 @@ class _Rewriter:
 
     def __init__(
         self,
-        patterns: Sequence[Pattern],
+        block: ir.Block,
         tallies: dict[str, Tally],
         context: PassContext,
         plugins: Mapping[str, Plugin],
     ) -> None:
-        self._by_root: dict[str, list[Pattern]] = {}
-        for pattern in patterns:
-            for root in pattern.roots:
-                self._by_root.setdefault(root, []).append(pattern)
+        self._block = block
         self._tallies = tallies
         self._context = context
         self._plugins = plugins
+        self._by_root: dict[str, list[_Candidate]] = {}
         self._most = 0
-        # Every op of the block, by its first result: an op's own hash is one of its contents, and
-        # changes with its operands. An erased op leaves, since its address may come back with a
-        # new one. Ops without results can be no root and are left out.
-        self._known: set[ir.Value] = set()
+        # What every op of the block is, by each of its results: an op's own hash is one of its
+        # contents, and changes with its operands. An erased op leaves, since its address may come
+        # back with a new one. Ops without results can be no root and are left out.
+        self._keys: dict[ir.Value, str] = {}
         self._waiting: dict[ir.Value, _Entry] = {}
         self._work: deque[_Entry] = deque()
-
-    def run(self, block: ir.Block) -> None:
         for view in block.operations:
-            self._known.update(view.operation.results[:1])
+            self._learn(view.operation)
+
+    def run(self, patterns: Sequence[Pattern]) -> None:
+        self._by_root = {}
+        for pattern in patterns:
+            for root in pattern.roots:
+                self._by_root.setdefault(root, []).append(
+                    _Candidate(pattern, frozenset(pattern.reads), self._tallies[pattern.name])
+                )
+        for view in self._block.operations:
             self._push(view.operation)
         # A rewrite that makes its own root again would go on for ever.
-        self._most = 64 + 16 * len(self._known)
+        self._most = 64 + 16 * len(self._keys)
         while self._work:
             entry = self._work.popleft()
             if not entry.gone:
-                del self._waiting[entry.key]
-                self._visit(entry.op)
+                del self._waiting[entry.first]
+                self._visit(entry.op, entry.key)
+
+    def _learn(self, op: ir.Operation) -> None:
+        results = list(op.results)
+        if results:
+            key = key_of(op)
+            for result in results:
+                self._keys[result] = key
 
     def _push(self, op: ir.Operation) -> None:
-        if key_of(op) not in self._by_root:  # most ops, in most stages
-            return
-        for key in op.results[:1]:
-            if key not in self._waiting:
-                entry = _Entry(op, key)
-                self._waiting[key] = entry
+        for first in op.results[:1]:
+            key = self._keys.get(first, "")
+            # Most ops are no root, in most stages.
+            if key in self._by_root and first not in self._waiting:
+                entry = _Entry(op, first, key)
+                self._waiting[first] = entry
                 self._work.append(entry)
 
-    def _visit(self, op: ir.Operation) -> None:
-        for pattern in self._by_root[key_of(op)]:
-            tally = self._tallies[pattern.name]
+    def _visit(self, op: ir.Operation, key: str) -> None:
+        keys = self._keys
+        read = {keys.get(operand, "") for operand in op.operands}
+        for candidate in self._by_root[key]:
+            if candidate.reads and candidate.reads.isdisjoint(read):
+                continue
+            pattern, tally = candidate.pattern, candidate.tally
             start = time.perf_counter()
             tally.tried += 1
             try:
@@ -190,8 +231,8 @@ class _Rewriter:
         made: list[ir.Operation] = []
         for value in values:
             op = definer(value)
-            if op is not None and op.results[0] not in self._known:
-                self._known.add(op.results[0])
+            if op is not None and op.results[0] not in self._keys:
+                self._learn(op)
                 made += self._adopt(op.operands)
                 self._push(op)
                 made.append(op)
@@ -203,9 +244,9 @@ class _Rewriter:
         while stack:
             op = stack.pop()
             definers = {d for d in map(definer, op.operands) if d is not None}
-            for key in op.results[:1]:
-                self._known.discard(key)
-                entry = self._waiting.pop(key, None)
+            for result in op.results:
+                self._keys.pop(result, None)
+                entry = self._waiting.pop(result, None)
                 if entry is not None:
                     entry.gone = True
             op.erase()

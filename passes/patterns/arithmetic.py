@@ -46,6 +46,7 @@ class ConstantSecond(Pattern):
         "elementwise.mul",
         "elementwise.or",
     )
+    reads = ("constant", "param")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         first, second = root.operands
@@ -74,6 +75,7 @@ class DivideByNumber(Pattern):
 
     name = "divide-by-number"
     roots = ("elementwise.div",)
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         x, divisor = root.operands
@@ -109,6 +111,7 @@ class DivideOne(Pattern):
 
     name = "divide-one"
     roots = ("elementwise.div",)
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         one, x = root.operands
@@ -138,6 +141,7 @@ class PowerOfNumber(Pattern):
 
     name = "power-of-number"
     roots = ("elementwise.pow",)
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         x, exponent = root.operands
@@ -177,6 +181,7 @@ class SubtractNumber(Pattern):
 
     name = "subtract-number"
     roots = ("elementwise.sub",)
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         x, subtrahend = root.operands
@@ -210,6 +215,7 @@ class Signs(Pattern):
 
     name = "signs"
     roots = ("elementwise.neg", "elementwise.sub", "elementwise.add", "elementwise.mul")
+    reads = ("constant", "elementwise.neg")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         result = root.results[0].type
@@ -262,6 +268,7 @@ class Neutral(Pattern):
 
     name = "neutral"
     roots = ("elementwise.mul", "elementwise.add", "elementwise.and", "elementwise.or")
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         neutral = 1.0 if key_of(root) in ("elementwise.mul", "elementwise.and") else 0.0
@@ -293,6 +300,7 @@ class KnownChoice(Pattern):
 
     name = "known-choice"
     roots = ("elementwise.where",)
+    reads = ("constant", "elementwise.not")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         condition, x, y = root.operands
@@ -328,6 +336,7 @@ class Clamp(Pattern):
 
     name = "clamp"
     roots = ("elementwise.min", "elementwise.max", "elementwise.clip")
+    reads = ("constant", "activation.relu")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         key = key_of(root)

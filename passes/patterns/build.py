@@ -54,9 +54,32 @@ def activation(
     kind: ActivationKind, x: ir.Value, *, alpha: float = 0.0, beta: float = 0.0
 ) -> ir.Value:
     """A `sem.activation`."""
-    return sem.ActivationOp(
-        x, x.type, kind=ir.StringAttr.get(kind), alpha=f32(alpha), beta=f32(beta)
-    ).results[0]
+    return sem.build(
+        sem.ActivationOp,
+        [x],
+        x.type,
+        kind=ir.StringAttr.get(kind),
+        alpha=f32(alpha),
+        beta=f32(beta),
+    )
+
+
+def matmul(
+    lhs: ir.Value,
+    rhs: ir.Value,
+    result: ir.Type,
+    *,
+    transpose_lhs: bool = False,
+    transpose_rhs: bool = False,
+) -> ir.Value:
+    """A `sem.matmul`."""
+    return sem.build(
+        sem.MatmulOp,
+        [lhs, rhs],
+        result,
+        transpose_lhs=ir.BoolAttr.get(transpose_lhs),
+        transpose_rhs=ir.BoolAttr.get(transpose_rhs),
+    )
 
 
 def as_activation(
@@ -82,13 +105,12 @@ def norm(
     groups: int = 1,
 ) -> ir.Value:
     """A `sem.norm` of a kind that computes its own statistics."""
-    return sem.NormOp(
-        x,
-        scale=scale,
-        bias=bias,
-        res=x.type,
+    return sem.build(
+        sem.NormOp,
+        [x, scale, bias],
+        x.type,
         kind=ir.StringAttr.get(kind),
         axis=i64(axis),
         groups=i64(groups),
         epsilon=f32(epsilon),
-    ).results[0]
+    )

@@ -79,6 +79,7 @@ class MergeCasts(Pattern):
 
     name = "merge-casts"
     roots = ("elementwise.cast",)
+    reads = ("elementwise.cast",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         first = made_by(root.operands[0], "elementwise.cast")

@@ -19,6 +19,7 @@ from noema.passes.patterns.match import constant_ints, integer, made_by, number,
 from noema.passes.patterns.onnx_rewrite import FLOATS, element_of, with_shape
 from noema.passes.patterns.pattern import Match, Pattern
 
+_CHANNELLED = ("norm.instance", "norm.group", "norm.layer")
 _CHANNEL = 1
 _SPACE = 2
 _RESHAPE_VERSION = 13
@@ -81,6 +82,7 @@ class GroupNorm(Pattern):
 
     name = "group-norm"
     roots = ("onnx.Reshape",)
+    reads = ("norm.instance", "norm.layer")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         inner = made_by(root.operands[0], "norm.instance", "norm.layer")
@@ -183,6 +185,7 @@ class ChannelScale(Pattern):
 
     name = "channel-scale"
     roots = ("elementwise.mul",)
+    reads = _CHANNELLED
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         return _taken_in(root, "scale")
@@ -204,6 +207,7 @@ class ChannelBias(Pattern):
 
     name = "channel-bias"
     roots = ("elementwise.add",)
+    reads = _CHANNELLED
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         return _taken_in(root, "bias")
@@ -211,7 +215,7 @@ class ChannelBias(Pattern):
 
 def _taken_in(root: ir.Operation, which: str) -> Match | None:
     for value, weight in pairs(root):
-        op = made_by(value, "norm.instance", "norm.group", "norm.layer")
+        op = made_by(value, *_CHANNELLED)
         if op is None or value.type != root.results[0].type or not _is_weight(weight):
             continue
         if len(users(value)) != 1:  # the norm would be computed twice
@@ -312,6 +316,7 @@ class NormOfCast(Pattern):
 
     name = "norm-of-cast"
     roots = ("elementwise.cast",)
+    reads = ("norm.layer", "norm.rms", "norm.instance", "norm.group")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         op = made_by(root.operands[0], "norm.layer", "norm.rms", "norm.instance", "norm.group")

@@ -34,16 +34,15 @@ class RaiseConv(OnnxRewrite):
         pads = _pads(node, sem.shape_of(x)[2:], sem.shape_of(weight)[2:], strides, dilations)
         if pads is None or len(pads) != 2 * spatial or min(pads) < 0:
             return None
-        return sem.ConvOp(
-            x,
-            weight,
-            bias=node.input(2),
-            res=node.type,
+        return sem.build(
+            sem.ConvOp,
+            [x, weight, node.input(2)],
+            node.type,
             strides=ir.DenseI64ArrayAttr.get(strides),
             dilations=ir.DenseI64ArrayAttr.get(dilations),
             pads=ir.DenseI64ArrayAttr.get(pads),
             groups=i64(node.int("group", 1)),
-        ).results[0]
+        )
 
 
 def _pads(

@@ -30,6 +30,7 @@ class Relu(Pattern):
 
     name = "relu"
     roots = ("elementwise.max",)
+    reads = ("constant",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for x, bound in pairs(root):
@@ -55,6 +56,7 @@ class Sigmoid(Pattern):
 
     name = "sigmoid"
     roots = ("elementwise.reciprocal",)
+    reads = ("elementwise.add",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         found = _one_more_than(root.operands[0], "elementwise.exp")
@@ -83,6 +85,7 @@ class Softplus(Pattern):
 
     name = "softplus"
     roots = ("elementwise.log",)
+    reads = ("elementwise.add",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         found = _one_more_than(root.operands[0], "elementwise.exp")
@@ -108,6 +111,7 @@ class Softsign(Pattern):
 
     name = "softsign"
     roots = ("elementwise.div",)
+    reads = ("elementwise.add",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         x, below = root.operands

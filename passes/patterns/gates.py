@@ -19,6 +19,8 @@ from noema.passes.patterns.pattern import Match, Pattern
 _ERF = (0.0, math.sqrt(0.5))
 _TANH = (0.0, math.sqrt(2 / math.pi), 0.0, 0.044715 * math.sqrt(2 / math.pi))
 """What GELU and its approximation take the erf and the tanh of, by powers of x."""
+_INSIDE = ("elementwise.add", "elementwise.mul", "elementwise.cast", "elementwise.sub")
+"""What may stand between the product and the function."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,6 @@ class _Gate:
 
 def _gates(root: ir.Operation, keys: Collection[str]) -> Iterator[_Gate]:
     """A multiplication, read as gates by functions of these keys."""
-    # Nearly all multiplications leave here.
-    if not any(made_by(v, *_INSIDE, *keys) for v in root.operands):
-        return
     read = product(root)
     if len(read.factors) != 2:
         return
@@ -76,10 +75,6 @@ def _gates(root: ir.Operation, keys: Collection[str]) -> Iterator[_Gate]:
             continue
         offset, slope = (c * read.coefficient for c in gate.coefficients[:2])
         yield _Gate(x, function, offset, slope, element_of(x), [*gate.ops, *read.ops])
-
-
-_INSIDE = ("elementwise.add", "elementwise.mul", "elementwise.cast", "elementwise.sub")
-"""What may stand between the product and the function."""
 
 
 class Gelu(Pattern):
@@ -106,6 +101,7 @@ class Gelu(Pattern):
 
     name = "gelu"
     roots = ("elementwise.mul",)
+    reads = (*_INSIDE, "elementwise.erf", "activation.tanh", "activation.sigmoid")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for gate in _gates(root, ("elementwise.erf", "activation.tanh", "activation.sigmoid")):
@@ -139,6 +135,7 @@ class Swish(Pattern):
 
     name = "swish"
     roots = ("elementwise.mul",)
+    reads = (*_INSIDE, "activation.sigmoid", "activation.tanh")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for gate in _gates(root, ("activation.sigmoid", "activation.tanh")):
@@ -170,6 +167,7 @@ class HardSwish(Pattern):
 
     name = "hard-swish"
     roots = ("elementwise.mul",)
+    reads = (*_INSIDE, "elementwise.clip", "activation.hard_sigmoid")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for gate in _gates(root, ("elementwise.clip", "activation.hard_sigmoid")):
@@ -214,6 +212,7 @@ class Mish(Pattern):
 
     name = "mish"
     roots = ("elementwise.mul",)
+    reads = (*_INSIDE, "activation.tanh")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for gate in _gates(root, ("activation.tanh",)):

@@ -7,7 +7,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.graph import key_of, users
 from noema.passes.base import PassContext
-from noema.passes.patterns.build import reshaped, transposed, unsqueezed
+from noema.passes.patterns.build import matmul, reshaped, transposed, unsqueezed
 from noema.passes.patterns.match import (
     axes,
     constant_ints,
@@ -48,6 +48,7 @@ class MergeReshapes(Pattern):
 
     name = "merge-reshapes"
     roots = _RESHAPES
+    reads = _RESHAPES
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         first = made_by(root.operands[0], *_RESHAPES)
@@ -128,6 +129,7 @@ class MergeTransposes(Pattern):
 
     name = "merge-transposes"
     roots = ("onnx.Transpose",)
+    reads = ("onnx.Transpose",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         first = made_by(root.operands[0], "onnx.Transpose")
@@ -164,6 +166,7 @@ class TransposeIntoMatmul(Pattern):
 
     name = "transpose-into-matmul"
     roots = ("matmul",)
+    reads = ("onnx.Transpose",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         transposes = [made_by(v, "onnx.Transpose") for v in root.operands]
@@ -175,7 +178,7 @@ class TransposeIntoMatmul(Pattern):
 
         def build() -> list[ir.Value]:
             operands: list[ir.Value] = []
-            flags: list[ir.Attribute] = []
+            flags: list[bool] = []
             for i, name in enumerate(("transpose_lhs", "transpose_rhs")):
                 transpose, perm, value = transposes[i], perms[i], root.operands[i]
                 flag = bool(ir.IntegerAttr(root.attributes[name]).value)
@@ -184,15 +187,12 @@ class TransposeIntoMatmul(Pattern):
                     if perm != sorted(perm):
                         value = transposed(value, perm, version=version(transpose))
                 operands.append(value)
-                flags.append(ir.BoolAttr.get(flag))
+                flags.append(flag)
+            result = root.results[0].type
             return [
-                sem.MatmulOp(
-                    operands[0],
-                    operands[1],
-                    root.results[0].type,
-                    transpose_lhs=flags[0],
-                    transpose_rhs=flags[1],
-                ).results[0]
+                matmul(
+                    operands[0], operands[1], result, transpose_lhs=flags[0], transpose_rhs=flags[1]
+                )
             ]
 
         covers = [t for t, p in zip(transposes, perms, strict=True) if t is not None and p]

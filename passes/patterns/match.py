@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -11,14 +12,22 @@ from torch_mlir import ir
 
 from noema.dialects import sem
 from noema.dialects.elements import to_array
-from noema.dialects.graph import definer, key_of
+from noema.dialects.graph import definer, key_of, name_of
 from noema.passes.base import PassContext
 
 
 def made_by(value: ir.Value, *keys: str) -> ir.Operation | None:
     """The op that makes a value, if its key is one of `keys`."""
     op = definer(value)
-    return op if op is not None and key_of(op) in keys else None
+    if op is None or op.name not in _names(keys):  # nearly always, and known without an attribute
+        return None
+    return op if key_of(op) in keys else None
+
+
+@functools.cache
+def _names(keys: tuple[str, ...]) -> frozenset[str]:
+    """The names of the ops that these keys may stand for."""
+    return frozenset(map(name_of, keys))
 
 
 def pairs(op: ir.Operation) -> Iterator[tuple[ir.Value, ir.Value]]:

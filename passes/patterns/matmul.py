@@ -10,7 +10,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.attrs import ElementwiseKind
 from noema.dialects.elements import to_attribute
-from noema.passes.patterns.build import transposed
+from noema.passes.patterns.build import matmul, transposed
 from noema.passes.patterns.onnx_rewrite import (
     FLOATS,
     OnnxNode,
@@ -47,10 +47,10 @@ class RaiseMatMul(OnnxRewrite):
                 )
                 added.append(axis - 2)
         if not added:
-            return sem.MatmulOp(*operands, node.type).results[0]
+            return matmul(*operands, node.type)
         batch = sem.broadcast_shapes([s[:-2] for s in shapes]) or ()
         type_ = with_shape((*batch, shapes[0][-2], shapes[1][-1]), operands[0])
-        product = sem.MatmulOp(*operands, type_).results[0]
+        product = matmul(*operands, type_)
         return _reshaped(node, "Squeeze", product, added, node.shape)
 
 
@@ -58,7 +58,7 @@ def _reshaped(
     node: OnnxNode, op_type: str, x: ir.Value, axes: list[int], shape: Sequence[int | None]
 ) -> ir.Value:
     attribute = to_attribute(np.array(axes, np.int64))
-    constant = sem.ConstantOp(attribute.type, value=attribute).results[0]
+    constant = sem.build_constant(attribute)
     result = with_shape(shape, x)
     return sem.build_onnx(op_type, [x, constant], [result], attrs={}, version=node.version).results[
         0
@@ -82,10 +82,8 @@ class RaiseGemm(OnnxRewrite):
         if any(len(sem.shape_of(v)) != 2 for v in operands):
             return None
         alpha, beta, c = node.float("alpha", 1.0), node.float("beta", 1.0), node.input(2)
-        flags = [ir.BoolAttr.get(node.int(name, 0) != 0) for name in ("transA", "transB")]
-        value: ir.Value = sem.MatmulOp(
-            *operands, node.type, transpose_lhs=flags[0], transpose_rhs=flags[1]
-        ).results[0]
+        flip_a, flip_b = (node.int(name, 0) != 0 for name in ("transA", "transB"))
+        value = matmul(*operands, node.type, transpose_lhs=flip_a, transpose_rhs=flip_b)
         if alpha != 1.0:  # case 1
             value = elementwise(ElementwiseKind.MUL, [value, scalar(alpha, value)], node.type)
         if c is None or beta == 0.0:  # case 2
@@ -135,8 +133,7 @@ class RaiseEinsum(OnnxRewrite):
         right = _arranged(node, operands[1], rhs, batch + n + k)
         extents = dict(zip(result, node.shape, strict=True))
         type_ = with_shape([extents[x] for x in batch + m + n], left)
-        flip = ir.BoolAttr.get(True)
-        product = sem.MatmulOp(left, right, type_, transpose_rhs=flip).results[0]
+        product = matmul(left, right, type_, transpose_rhs=True)
         return _arranged(node, product, batch + m + n, result)
 
 

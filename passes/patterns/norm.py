@@ -27,7 +27,7 @@ class RaiseSoftmax(OnnxRewrite):
         if operands is None or axis is None or not node.is_of(FLOATS) or node.version < 13:
             return None
         log = ir.BoolAttr.get(node.op_type == "LogSoftmax")
-        return sem.SoftmaxOp(operands[0], node.type, axis=i64(axis), log=log).results[0]
+        return sem.build(sem.SoftmaxOp, operands, node.type, axis=i64(axis), log=log)
 
 
 class RaiseLayerNorm(OnnxRewrite):
@@ -109,13 +109,12 @@ def _norm(
     axis: int = CHANNEL,
     groups: int = 1,
 ) -> ir.Value:
-    names = ("scale", "bias", "mean", "variance")
-    return sem.NormOp(
-        operands[0],
-        **dict(zip(names, operands[1:], strict=False)),
-        res=node.type,
+    return sem.build(
+        sem.NormOp,
+        operands,
+        node.type,
         kind=ir.StringAttr.get(kind),
         axis=i64(axis),
         groups=i64(groups),
         epsilon=f32(node.float("epsilon", EPSILON)),
-    ).results[0]
+    )

@@ -15,7 +15,7 @@ import numpy as np
 from torch_mlir import ir
 
 from noema.dialects import sem
-from noema.dialects.elements import dtype_of, to_attribute
+from noema.dialects.elements import dtype_of, spelling, to_attribute
 
 FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
 """Element types that named ops compute in."""
@@ -136,7 +136,7 @@ class OnnxRewrite(ABC):
 
 def element_of(value: ir.Value) -> str:
     """Spelling of a tensor value's element type."""
-    return str(ir.RankedTensorType(value.type).element_type)
+    return spelling(ir.RankedTensorType(value.type).element_type)
 
 
 def with_shape(shape: Sequence[int | None], like: ir.Value) -> ir.RankedTensorType:

@@ -12,6 +12,7 @@ import numpy as np
 from torch_mlir import ir
 
 from noema.dialects import sem
+from noema.dialects.elements import spelling
 from noema.dialects.graph import definer, key_of
 from noema.dialects.shapes import Shape, compatible
 from noema.passes.base import PassContext
@@ -227,7 +228,7 @@ def narrowed(rows: Rows, element: str) -> Rows:
     if cast is None:
         return rows
     x = cast.operands[0]
-    if str(ir.RankedTensorType(x.type).element_type) != element:
+    if spelling(ir.RankedTensorType(x.type).element_type) != element:
         return rows
     return replace(rows, value=x, covers=(*rows.covers, cast))
 

@@ -49,6 +49,9 @@ class Pattern(ABC):
     roots: ClassVar[tuple[str, ...]]
     """Keys (`noema.dialects.graph.key_of`) of the ops that may be the root, which is the last op
     of the group in program order: `elementwise.mul`, `matmul`, `onnx.Reshape`."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Keys of ops. If there are any, the pattern is tried only where the root reads a result of one
+    of them: `match` would return None elsewhere, but later."""
     stage: ClassVar[int] = 0
     """Which stage of `recognize` (`noema.passes.recognize.STAGES`) a plugin's pattern joins."""
 

@@ -96,6 +96,7 @@ class RotateHalf(Pattern):
 
     name = "rotate-half"
     roots = ("elementwise.add",)
+    reads = ("elementwise.mul",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for straight, crossed in pairs(root):

@@ -11,12 +11,15 @@ from noema.dialects import sem
 from noema.dialects.attrs import NormKind
 from noema.dialects.graph import definer, key_of, users
 from noema.passes.base import PassContext
+from noema.passes.patterns.build import norm as norm_of
 from noema.passes.patterns.build import reshaped
 from noema.passes.patterns.match import axes, integer, is_number, made_by, number, pairs
-from noema.passes.patterns.onnx_rewrite import f32, i64, with_shape
+from noema.passes.patterns.onnx_rewrite import with_shape
 from noema.passes.patterns.pattern import Match, Pattern
 
 _SCALED = ("norm.layer", "norm.rms")
+_INVERSES = ("elementwise.sqrt", "elementwise.pow", "elementwise.reciprocal", "elementwise.div")
+"""What a deviation is divided by, or multiplied with."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class LayerNorm(Pattern):
 
     name = "layer-norm"
     roots = ("elementwise.div", "elementwise.mul")
+    reads = _INVERSES
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for quotient in _quotients(root):
@@ -87,6 +91,7 @@ class RmsNorm(Pattern):
 
     name = "rms-norm"
     roots = ("elementwise.div", "elementwise.mul")
+    reads = _INVERSES
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for quotient in _quotients(root):
@@ -114,6 +119,7 @@ class NormScale(Pattern):
 
     name = "norm-scale"
     roots = ("elementwise.mul",)
+    reads = _SCALED
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for value, scale in pairs(root):
@@ -138,6 +144,7 @@ class NormBias(Pattern):
 
     name = "norm-bias"
     roots = ("elementwise.add",)
+    reads = _SCALED
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         for value, bias in pairs(root):
@@ -317,7 +324,7 @@ def _norm(
         return None
 
     def build() -> list[ir.Value | None]:
-        return [_built(x, None, None, kind, axis, epsilon)]
+        return [norm_of(kind, x, axis=axis, epsilon=epsilon)]
 
     return Match(list(covers), build)
 
@@ -336,8 +343,8 @@ def _with(
     epsilon = ir.FloatAttr(attributes["epsilon"]).value
 
     def build() -> list[ir.Value | None]:
-        terms = [None if v is None else _flat(v, x, axis) for v in (scale, bias)]
-        return [_built(x, terms[0], terms[1], kind, axis, epsilon)]
+        first, second = (None if v is None else _flat(v, x, axis) for v in (scale, bias))
+        return [norm_of(kind, x, axis=axis, epsilon=epsilon, scale=first, bias=second)]
 
     return Match([norm, root], build)
 
@@ -348,23 +355,3 @@ def _flat(value: ir.Value, x: ir.Value, axis: int) -> ir.Value:
     if sem.shape_of(value) == shape:
         return value
     return reshaped(value, with_shape(shape, value), version=13)
-
-
-def _built(
-    x: ir.Value,
-    scale: ir.Value | None,
-    bias: ir.Value | None,
-    kind: NormKind,
-    axis: int,
-    epsilon: float,
-) -> ir.Value:
-    return sem.NormOp(
-        x,
-        scale=scale,
-        bias=bias,
-        res=x.type,
-        kind=ir.StringAttr.get(kind),
-        axis=i64(axis),
-        groups=i64(1),
-        epsilon=f32(epsilon),
-    ).results[0]

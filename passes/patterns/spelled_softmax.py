@@ -31,6 +31,7 @@ class Softmax(Pattern):
 
     name = "softmax"
     roots = ("elementwise.div",)
+    reads = ("elementwise.exp",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         above, below = root.operands
@@ -67,6 +68,7 @@ class LogSoftmax(Pattern):
 
     name = "log-softmax"
     roots = ("elementwise.log",)
+    reads = ("softmax",)
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         soft = made_by(root.operands[0], "softmax")
@@ -83,4 +85,4 @@ def _kept_axis(op: ir.Operation, context: PassContext) -> int | None:
 
 
 def _softmax(x: ir.Value, axis: int, *, log: bool) -> ir.Value:
-    return sem.SoftmaxOp(x, x.type, axis=i64(axis), log=ir.BoolAttr.get(log)).results[0]
+    return sem.build(sem.SoftmaxOp, [x], x.type, axis=i64(axis), log=ir.BoolAttr.get(log))

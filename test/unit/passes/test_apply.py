@@ -13,7 +13,7 @@ from noema.dialects.graph import main_of
 from noema.dialects.provenance import node_names
 from noema.errors import InternalError
 from noema.passes.base import PassContext
-from noema.passes.patterns.apply import apply
+from noema.passes.patterns.apply import apply, apply_stages
 from noema.passes.patterns.build import activation
 from noema.passes.patterns.match import made_by
 from noema.passes.patterns.pattern import Declined, Match, Pattern
@@ -120,6 +120,32 @@ def test_the_first_pattern_that_matches_wins() -> None:
     # In program order: a alone is no chain.
     assert [kind for kind, _ in _ops(module)] == ["tanh", "tanh"]
     assert (tallies["shorten"].found, tallies["tanh"].found) == (0, 2)
+
+
+def test_a_pattern_is_tried_only_where_the_root_reads_what_it_wants() -> None:
+    class Reader(_Shorten):
+        reads = ("activation.relu",)
+
+    module = _module(["a = relu(x)", "b = relu(a)", "c = tanh(b)", "d = relu(c)"])
+    tallies = apply(module, [Reader()], PassContext())
+    # At b, whose place a new op takes; not at a, that new op, or d.
+    assert (tallies["shorten"].tried, tallies["shorten"].found) == (1, 1)
+    assert [kind for kind, _ in _ops(module)] == ["relu", "tanh", "relu"]
+
+
+def test_a_stage_sees_what_the_one_before_made() -> None:
+    class Tanh(Pattern):
+        name = "tanh"
+        roots = ("activation.relu",)
+        reads = ("activation.relu",)
+
+        def match(self, root: ir.Operation, context: PassContext) -> Match | None:
+            return Match([root], lambda: [activation(ActivationKind.TANH, root.operands[0])])
+
+    module = _module(["a = relu(x)", "b = relu(a)", "c = tanh(b)", "d = relu(c)"])
+    tallies = apply_stages(module, [[Tanh()], [_Shorten()]], PassContext())
+    assert [kind for kind, _ in _ops(module)] == ["relu", "tanh", "tanh", "relu"]
+    assert (tallies["tanh"].found, tallies["shorten"].found) == (1, 0)
 
 
 def test_a_crash_in_a_pattern_names_it_and_the_node() -> None:
