@@ -96,10 +96,26 @@ def this_cpu() -> Cpu:
         model=model,
         features=frozenset(features.split()),
         logical=len(allowed),
-        physical=_physical_cores(allowed),
+        physical=len(core_groups()),
         caches=_caches(),
         megahertz=_number(fields.get("cpu MHz", "")),
     )
+
+
+def core_groups() -> tuple[frozenset[int], ...]:
+    """The logical processors of each core, as far as this process may run on them.
+
+    In the order of their lowest numbers; a processor whose core is unknown counts as a core.
+    """
+    groups: dict[str, set[int]] = {}
+    for number in sorted(_allowed()):
+        try:
+            siblings = _SYSTEM / f"cpu{number}" / "topology" / "thread_siblings_list"
+            core = siblings.read_text().strip()
+        except OSError:
+            core = str(number)
+        groups.setdefault(core, set()).add(number)
+    return tuple(frozenset(group) for group in groups.values())
 
 
 def cpu_fingerprint() -> str:
@@ -172,17 +188,6 @@ def _allowed() -> frozenset[int]:
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
-
-
-def _physical_cores(allowed: frozenset[int]) -> int:
-    cores: set[str] = set()
-    for number in allowed:
-        try:
-            siblings = _SYSTEM / f"cpu{number}" / "topology" / "thread_siblings_list"
-            cores.add(siblings.read_text().strip())
-        except OSError:
-            cores.add(str(number))
-    return max(1, len(cores))
 
 
 def _caches() -> dict[str, int]:

@@ -12,12 +12,14 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from noema.errors import DeviceUnavailable, InvalidOption
-from noema.runtime.cpu import this_cpu
+from noema.runtime.cpu import core_groups, this_cpu
+from noema.runtime.waiting import Waiting, thread_ids
 
 if TYPE_CHECKING:
     from iree.runtime import HalDevice
@@ -73,12 +75,14 @@ class OpenDevice:
         name: Its name, as in `DeviceInfo`.
         kind: `cpu`, `vulkan` or `cuda`.
         threads: Worker threads on the CPU; 1 on others.
+        waiting: What a call runs in, one thread at a time.
     """
 
     hal: HalDevice
     name: str
     kind: str
     threads: int
+    waiting: AbstractContextManager[None] = field(default_factory=nullcontext[None])
 
     @property
     def shares_memory(self) -> bool:
@@ -138,7 +142,7 @@ def open_device(name: str, threads: int | None = None) -> OpenDevice:
     kind, colon, number = name.partition(":")
     if kind == "cpu" and not colon:
         count = threads or default_threads()
-        return OpenDevice(_open_cpu(count), "cpu", "cpu", count)
+        return _open_cpu(count)
     if kind in ("vulkan", "cuda") and (not colon or number.isdecimal()):
         index = int(number or 0)
         adapters = _adapters(kind)
@@ -149,13 +153,13 @@ def open_device(name: str, threads: int | None = None) -> OpenDevice:
     raise InvalidOption(f"unknown device {name!r}", remedy="use cpu, vulkan, vulkan:1 or cuda:0")
 
 
-def _open_cpu(threads: int) -> HalDevice:
+def _open_cpu(threads: int) -> OpenDevice:
     if threads == 1:
-        return _create("local-sync", None)
+        return OpenDevice(_create("local-sync", None), "cpu", "cpu", 1)
     flags: Any = import_module("iree.runtime.flags")
     cpu = this_cpu()
     # A worker per core may as well stay on its core; fewer must not all choose the first ones,
-    # where the next session or process would put its workers too.
+    # where the next session or process would put its workers too: `waiting` deals cores out.
     pinned = threads == cpu.physical and cpu.logical == os.cpu_count()
     with _FLAGS_LOCK:
         flags.parse_flags(
@@ -163,8 +167,9 @@ def _open_cpu(threads: int) -> HalDevice:
             f"--task_topology_max_group_count={threads}",
             f"--task_worker_stack_size={WORKER_STACK_BYTES}",
         )
+        before = thread_ids()
         try:
-            return _create("local-task", None)
+            hal = _create("local-task", None)
         finally:
             # IREE's own defaults again, for others who use it in this process.
             flags.parse_flags(
@@ -172,6 +177,8 @@ def _open_cpu(threads: int) -> HalDevice:
                 "--task_topology_max_group_count=64",
                 "--task_worker_stack_size=131072",
             )
+        started = thread_ids() - before
+    return OpenDevice(hal, "cpu", "cpu", threads, Waiting(threads, started, core_groups()))
 
 
 def _adapters(kind: str) -> list[dict[str, Any]]:

@@ -129,7 +129,8 @@ class Invoker:
             for argument, array in zip(self._arguments, arrays, strict=True):
                 inputs.push_ref(argument.bind(array))  # type: ignore[arg-type]
             try:
-                self._context.invoke(self._function, inputs, outputs)  # type: ignore[arg-type]
+                with self.device.waiting:
+                    self._context.invoke(self._function, inputs, outputs)  # type: ignore[arg-type]
             except (ValueError, RuntimeError, MemoryError) as error:
                 raise RunFailed(f"the program failed: {native_message(error)}") from error
             if self.device.shares_memory:
