@@ -43,6 +43,7 @@ def compile(
     passes: str = "",
     threads: int | None = None,
     device: str | None = None,
+    optimize_for: str = "latency",
     cache: bool = True,
     limits: Limits | None = None,
     on_progress: ProgressCallback | None = None,
@@ -57,6 +58,8 @@ def compile(
         passes: Pass pipeline instead of the default one.
         threads: Worker threads of the program; None for one per core.
         device: Where to run, e.g. `vulkan:1`; None for the target's kind.
+        optimize_for: `latency`: a call uses all threads; or `throughput`, on the CPU: as many calls
+            as there are threads run side by side, one core each.
         cache: Look in the compile cache first, and keep the result there.
         limits: What the compile process may use.
         on_progress: Told each stage as it starts.
@@ -76,6 +79,7 @@ def compile(
             options,
             threads=threads,
             device=device,
+            optimize_for=optimize_for,
             use_cache=cache,
             limits=limits,
             on_progress=on_progress,
@@ -244,6 +248,7 @@ def compile_cached(
     *,
     threads: int | None = None,
     device: str | None = None,
+    optimize_for: str = "latency",
     use_cache: bool = True,
     limits: Limits | None = None,
     on_progress: ProgressCallback | None = None,
@@ -258,7 +263,7 @@ def compile_cached(
     if found is not None:
         key, path = found
         try:
-            return load(path, threads=threads, device=device)
+            return load(path, threads=threads, device=device, optimize_for=optimize_for)
         except ArtifactError:
             cache.quarantine(key)  # and compile it again
 
@@ -274,7 +279,7 @@ def compile_cached(
         return _key(cache, model, external, options)
 
     path = cache.insert(write, label=f"{model.name} for {options.target}")
-    return load(path, threads=threads, device=device)
+    return load(path, threads=threads, device=device, optimize_for=optimize_for)
 
 
 def _look_up(cache: Cache, model: Path, options: CompileOptions) -> tuple[str, Path] | None:

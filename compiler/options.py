@@ -8,13 +8,34 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
-from noema.errors import InvalidOption
+from noema.errors import InvalidOption, printable
 
 
 class Precision(Enum):
     """Number format of the computation. f32 is the default and is never left silently."""
 
     F32 = "f32"
+
+
+class Goal(Enum):
+    """What a loaded program should be best at."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+
+    @staticmethod
+    def parse(text: str) -> Goal:
+        """Reads `latency` or `throughput`.
+
+        Raises:
+            InvalidOption: Anything else.
+        """
+        try:
+            return Goal(text)
+        except ValueError:
+            raise InvalidOption(
+                f"cannot optimize for {printable(text)}", remedy="use latency or throughput"
+            ) from None
 
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")

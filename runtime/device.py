@@ -126,6 +126,16 @@ def default_threads() -> int:
     return this_cpu().physical
 
 
+def check_threads(threads: int) -> None:
+    """Checks a number of threads.
+
+    Raises:
+        InvalidOption: It is out of range.
+    """
+    if not 1 <= threads <= MAX_THREADS:
+        raise InvalidOption(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
+
+
 def open_device(name: str, threads: int | None = None) -> OpenDevice:
     """Opens a device: `cpu`, `vulkan`, `vulkan:1`, `cuda`, `cuda:0`.
 
@@ -137,8 +147,8 @@ def open_device(name: str, threads: int | None = None) -> OpenDevice:
         InvalidOption: There is no such kind of device, or `threads` is out of range.
         DeviceUnavailable: It is not here, or its driver fails.
     """
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise InvalidOption(f"threads must be from 1 to {MAX_THREADS}, not {threads}")
+    if threads is not None:
+        check_threads(threads)
     kind, colon, number = name.partition(":")
     if kind == "cpu" and not colon:
         count = threads or default_threads()

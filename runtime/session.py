@@ -1,10 +1,9 @@
 """Loading an artifact and calling it with numpy arrays.
 
-Threads: any number of threads may call one program. Calls on it run one after the other, under a
-lock, because IREE's contexts must be synchronised from outside; with several worker threads per
-program nothing is lost, and for parallel single-threaded calls load the artifact once per caller
-(weights are mapped, so sessions share them). Different programs never wait for each other. A
-program doesn't survive `fork`: load it in the child.
+Threads: any number of threads may call one program. Optimized for latency, its calls run one
+after the other, each on all worker threads. Optimized for throughput, calls from different threads
+run side by side, each in the thread that calls; they share the mapped weights. Different programs
+never wait for each other. A program doesn't survive `fork`: load it in the child.
 """
 
 from __future__ import annotations
@@ -12,42 +11,53 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noema.artifact import Manifest, open_artifact
-from noema.errors import DeviceUnavailable, RunFailed
+from noema.artifact import Artifact, Manifest, open_artifact
+from noema.errors import DeviceUnavailable, InvalidOption
+from noema.options import Goal
 from noema.runtime.cpu import check_requirements
-from noema.runtime.device import open_device
+from noema.runtime.device import OpenDevice, check_threads, default_threads, open_device
 from noema.runtime.inputs import check_inputs
 from noema.runtime.invoker import Invoker
+from noema.runtime.lanes import Lanes
 from noema.signature import Signature, TensorSpec
 
 Array = NDArray[np.generic]
 
 
 def load(
-    path: str | os.PathLike[str], *, threads: int | None = None, device: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+    optimize_for: str = "latency",
 ) -> Program:
     """Opens a `.noema` file, every byte checked, ready to be called.
 
     Args:
         path: The artifact.
         threads: Worker threads on the CPU; None for one per core. With 1, the calling thread
-            does the work. Each loaded program has its own workers.
+            does the work. Each loaded program has its own workers. For throughput: how many
+            calls may run at once.
         device: `cpu`, `vulkan`, `vulkan:1`, `cuda`, …; None for the kind it was compiled for.
+        optimize_for: `latency`: one call at a time, as fast as can be; or `throughput`, on the CPU:
+            as many calls as possible in all, from as many threads as `threads` says, each of them
+            on one core. Every core that is used needs the memory of the activations once more.
 
     Raises:
         ArtifactError: The file is missing, damaged or no artifact.
         DeviceUnavailable: The program needs a device or processor features that aren't here.
-        InvalidOption: `device` or `threads` cannot be understood.
+        InvalidOption: `device`, `threads` or `optimize_for` cannot be understood, or `throughput`
+            is asked of a device that isn't the CPU.
     """
+    goal = Goal.parse(optimize_for)
     artifact = open_artifact(path)
     target = artifact.manifest.target
     name = device if device is not None else target.kind
@@ -57,32 +67,26 @@ def load(
             remedy=f"compile the model with --target {name.partition(':')[0]}",
         )
     check_requirements(artifact.manifest.requirements)
-    return Program(Path(path), artifact.manifest, Invoker(artifact, open_device(name, threads)))
+    if goal is Goal.LATENCY:
+        return _program(Path(path), artifact, lambda: open_device(name, threads), None)
+    if name != "cpu":
+        raise InvalidOption(f"{name} has no independent cores", remedy="optimize for latency")
+    most = threads if threads is not None else default_threads()
+    check_threads(most)
+    return _program(Path(path), artifact, lambda: open_device(name, 1), most)
 
 
-class _Guarded:
-    """An invoker that one thread at a time may call, in one process, until it is closed."""
+def _program(
+    path: Path, artifact: Artifact, open_another: Callable[[], OpenDevice], most: int | None
+) -> Program:
+    """A program with an invoker for each of `most` calls at once; None for one call at a time."""
 
-    def __init__(self, invoker: Invoker) -> None:
-        self._invoker: Invoker | None = invoker
-        self._lock = threading.Lock()
-        self._process = os.getpid()
+    def make() -> Invoker:
+        return Invoker(artifact, open_another())
 
-    def __call__(self, arrays: list[Array]) -> dict[str, Array]:
-        if os.getpid() != self._process:  # before the lock: the parent may have held it
-            raise RunFailed(
-                "the program was loaded before this process was forked",
-                remedy="load the artifact in the child process",
-            )
-        with self._lock:
-            if self._invoker is None:
-                raise RunFailed("the program is closed", remedy="load the artifact again")
-            return self._invoker.invoke(arrays)
-
-    def close(self) -> None:
-        if os.getpid() == self._process:
-            with self._lock:
-                self._invoker = None
+    first = make()
+    lanes = Lanes(first, most or 1, make)
+    return Program(path, artifact.manifest, lanes, first.device.name, most or first.device.threads)
 
 
 class Program:
@@ -93,12 +97,14 @@ class Program:
         manifest: What it is.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, invoker: Invoker) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, run: Lanes, device: str, threads: int
+    ) -> None:
         self.path = path
         self.manifest = manifest
-        self._device_name = invoker.device.name
-        self._threads = invoker.device.threads
-        self._run = _Guarded(invoker)
+        self._device_name = device
+        self._threads = threads
+        self._run = run
         # At interpreter exit this waits for a call in a daemon thread: Python would otherwise end
         # that thread inside native code, which aborts the process.
         weakref.finalize(self, self._run.close)
@@ -123,7 +129,7 @@ class Program:
 
     @property
     def threads(self) -> int:
-        """Worker threads on the CPU."""
+        """Worker threads on the CPU; for throughput, how many calls may run at once."""
         return self._threads
 
     def __call__(self, /, **inputs: object) -> dict[str, Array]:
