@@ -1,0 +1,207 @@
+"""A padded copy of the part of an image that a workgroup reads, in its scratch memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from noema.kernels.printer import Buffer, Index, Printer
+from noema.kernels.window import Window
+
+LINE = 64
+"""Bytes of a cache line."""
+
+BYTES = {"f32": 4, "bf16": 2}
+
+
+@dataclass(frozen=True)
+class Block:
+    """How the input of a block of output rows lies in scratch: rows, pixels, channels.
+
+    Along an axis where the window has one tap, only the positions that a stride hits are kept.
+
+    Attributes:
+        window: Over the image.
+        rows: Output rows of the block.
+        columns: Output columns of the block.
+        channels: Of one group.
+        element: Element type.
+        lanes: f32 elements of a vector register.
+    """
+
+    window: Window
+    rows: int
+    columns: int
+    channels: int
+    element: str
+    lanes: int
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Between neighbouring windows, in the copy."""
+        (kh, kw), (sh, sw) = self.window.kernel, self.window.strides
+        return (1 if kh == 1 else sh), (1 if kw == 1 else sw)
+
+    @property
+    def in_rows(self) -> int:
+        """Rows of the copy."""
+        return (self.rows - 1) * self.strides[0] + self.window.reach[0]
+
+    @property
+    def in_columns(self) -> int:
+        """Pixels of a row of the copy."""
+        return (self.columns - 1) * self.strides[1] + self.window.reach[1]
+
+    @property
+    def pitch(self) -> int:
+        """From a pixel to the next, in elements.
+
+        Pairs of bf16 need an even one. Pixels 512 bytes or a multiple apart would share few of the
+        first cache's sets: an odd number of lines spreads them.
+        """
+        size = BYTES[self.element]
+        even = self.channels if size == 4 else -(-self.channels // 2) * 2
+        return even + LINE // size if even * size % 512 == 0 else even
+
+    @property
+    def row_pitch(self) -> int:
+        """From a row to the next, in elements."""
+        return self.in_columns * self.pitch
+
+    @property
+    def bytes(self) -> int:
+        """Of the whole copy."""
+        return self.in_rows * self.row_pitch * BYTES[self.element]
+
+    @property
+    def vector(self) -> int:
+        """Elements of a vector register."""
+        return self.lanes * 4 // BYTES[self.element]
+
+    def copy(
+        self,
+        p: Printer,
+        image: Buffer,
+        scratch: Buffer,
+        batch: Index,
+        first_row: Index,
+        first_column: Index,
+        first_channel: Index,
+    ) -> None:
+        """Fills `scratch` for the output rows from `first_row` on.
+
+        Args:
+            p: Where to print.
+            image: (N, H, W, C).
+            scratch: `in_rows · row_pitch` elements.
+            batch: n.
+            first_row: Of the block, as an output.
+            first_column: Of the block, as an output.
+            first_channel: Of the group.
+        """
+        window = self.window
+        source = flat(p, image)
+        step = window.strides[0] if window.kernel[0] == 1 else 1
+        top = p.sub(p.mul(first_row, window.strides[0]), window.pads[0])
+        with p.loop(0, self.in_rows) as row:
+            at = p.mul(row.index, self.row_pitch)
+            from_row = p.add(top, p.mul(row.index, step))
+            inside = p.compare("ult", from_row, window.height)
+            with p.when(inside):
+                line = p.add(p.mul(batch, window.height), from_row)
+                start = p.add(p.mul(line, window.width * window.channels), first_channel)
+                self._row(p, source, scratch, start, at, first_column)
+            outside = p.compare("uge", from_row, window.height)
+            with p.when(outside):
+                self._clear(p, scratch, at, self.row_pitch)
+
+    def _row(
+        self,
+        p: Printer,
+        source: Buffer,
+        scratch: Buffer,
+        start: Index,
+        at: Index,
+        first_column: Index,
+    ) -> None:
+        window, pitch = self.window, self.pitch
+        step = window.strides[1] if window.kernel[1] == 1 else 1
+        first = p.sub(p.mul(first_column, window.strides[1]), window.pads[1])
+        # The copy's columns c with 0 ≤ first + c · step < W.
+        missing = p.max(0, p.sub(0, first))
+        low = p.min(self.in_columns, p.ceildiv(missing, step))
+        left = p.max(0, p.sub(window.width, first))
+        high = p.max(low, p.min(self.in_columns, p.ceildiv(left, step)))
+        self._clear(p, scratch, at, p.mul(low, pitch))
+        after = p.sub(self.in_columns, high)
+        self._clear(p, scratch, p.add(at, p.mul(high, pitch)), p.mul(after, pitch))
+        from_column = p.add(first, p.mul(low, step))
+        here = p.add(start, p.mul(from_column, window.channels))
+        there = p.add(at, p.mul(low, pitch))
+        pixels = p.sub(high, low)
+        if step == 1 and pitch == window.channels:
+            self._run(p, source, scratch, here, there, p.mul(pixels, pitch))
+            return
+        with p.loop(0, pixels) as pixel:
+            from_pixel = p.add(here, p.mul(pixel.index, step * window.channels))
+            to_pixel = p.add(there, p.mul(pixel.index, pitch))
+            # Behind the channels only what completes a pair is read later.
+            size = -(-self.channels // 2) * 2 if self.element == "bf16" else self.channels
+            self._run(p, source, scratch, from_pixel, to_pixel, self.channels, size)
+
+    def _run(
+        self,
+        p: Printer,
+        source: Buffer,
+        scratch: Buffer,
+        start: Index,
+        at: Index,
+        count: Index,
+        size: Index | None = None,
+    ) -> None:
+        """Copies `count` elements and clears what is missing to `size`."""
+        size = count if size is None else size
+        lanes = self.vector
+        turn = 4 * lanes
+        together = p.mul(p.div(count, turn), turn)
+        if together != 0:
+            with p.loop(0, together, turn) as loop:
+                for offset in range(0, turn, lanes):
+                    k = p.add(loop.index, offset)
+                    vector = p.load(source, [p.add(start, k)], lanes)
+                    p.store(vector, scratch, [p.add(at, k)])
+        if together == size:
+            return
+        none = p.splat(0, lanes, self.element)
+        with p.loop(together, size, lanes) as loop:
+            mask = p.mask(p.max(0, p.sub(count, loop.index)), lanes)
+            vector = p.load_masked(source, [p.add(start, loop.index)], mask, none)
+            if size is not count:
+                mask = p.mask(p.sub(size, loop.index), lanes)
+            p.store_masked(vector, scratch, [p.add(at, loop.index)], mask)
+
+    def _clear(self, p: Printer, scratch: Buffer, at: Index, count: Index) -> None:
+        if count == 0:
+            return
+        lanes = self.vector
+        none = p.splat(0, lanes, self.element)
+        with p.loop(0, count, lanes) as loop:
+            mask = p.mask(p.sub(count, loop.index), lanes)
+            p.store_masked(none, scratch, [p.add(at, loop.index)], mask)
+
+
+def flat(p: Printer, buffer: Buffer) -> Buffer:
+    """The same memory with one dimension."""
+    rank = len(buffer.extents)
+    if rank == 1:
+        return buffer
+    total: Index = 1
+    for extent in buffer.extents:
+        total = p.mul(total, extent)
+    size = str(total) if isinstance(total, int) else "?"
+    type_ = f"memref<{size}x{buffer.element}>"
+    groups = ", ".join(map(str, range(rank)))
+    value = p.op(
+        f"memref.collapse_shape {buffer.value} [[{groups}]] : {buffer.value.type} into {type_}",
+        type_,
+    )
+    return Buffer(value, buffer.element, (total,))
