@@ -30,17 +30,21 @@ class Tensor:
     @property
     def type(self) -> str:
         """As a builtin tensor type."""
-        return f"tensor<{self._shape}>"
+        return f"tensor<{self._shape(self.element)}>"
 
     @property
     def memref(self) -> str:
         """As a memref type."""
-        return f"memref<{self._shape}>"
+        return f"memref<{self._shape(self.stored)}>"
 
     @property
-    def _shape(self) -> str:
+    def stored(self) -> str:
+        """Element type in memory: a boolean is a byte, 0 or 1."""
+        return "i8" if self.element == "i1" else self.element
+
+    def _shape(self, element: str) -> str:
         extents = ["?" if isinstance(e, str) else str(e) for e in self.extents]
-        return "x".join([*extents, self.element])
+        return "x".join([*extents, element])
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,6 @@ def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Mapping[str,
     )
     return Buffer(
         value,
-        tensor.element,
+        tensor.stored,
         tuple(symbols[e] if isinstance(e, str) else e for e in tensor.extents),
     )
