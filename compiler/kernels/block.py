@@ -141,12 +141,38 @@ class Block:
         if step == 1 and pitch == window.channels:
             self._run(p, source, scratch, here, there, p.mul(pixels, pitch))
             return
-        with p.loop(0, pixels) as pixel:
+        done: Index = 0
+        if step == 1 and self.channels == window.channels and 2 * pitch <= self.vector:
+            done = self._spread(p, source, scratch, here, there, pixels)
+        with p.loop(done, pixels) as pixel:
             from_pixel = p.add(here, p.mul(pixel.index, step * window.channels))
             to_pixel = p.add(there, p.mul(pixel.index, pitch))
             # Behind the channels only what completes a pair is read later.
             size = -(-self.channels // 2) * 2 if self.element == "bf16" else self.channels
             self._run(p, source, scratch, from_pixel, to_pixel, self.channels, size)
+
+    def _spread(
+        self, p: Printer, source: Buffer, scratch: Buffer, start: Index, at: Index, pixels: Index
+    ) -> Index:
+        """Copies several narrow pixels per vector, as many as fit; gives how many it copied."""
+        channels, pitch = self.channels, self.pitch
+        turn = self.vector // pitch
+        taken = turn * channels
+        order = [
+            pixel * channels + c if c < channels else taken
+            for pixel in range(turn)
+            for c in range(pitch)
+        ]
+        whole = p.mul(p.div(pixels, turn), turn)
+        with p.loop(0, whole, turn) as loop:
+            vector = p.load(source, [p.add(start, p.mul(loop.index, channels))], taken)
+            none = p.splat(0, taken, self.element)
+            spread = p.op(
+                f"vector.shuffle {vector}, {none} {order} : {vector.type}, {none.type}",
+                f"vector<{len(order)}x{self.element}>",
+            )
+            p.store(spread, scratch, [p.add(at, p.mul(loop.index, pitch))])
+        return whole
 
     def _run(
         self,

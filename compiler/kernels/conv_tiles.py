@@ -16,6 +16,9 @@ SCRATCH = 896 << 10
 _STARTING = 1500.0
 """Cycles to start a workgroup."""
 
+_STREAMED = 32
+"""Bytes of weights that cost a cycle although they are fetched ahead."""
+
 _LATENCY = 4
 """Cycles from a product's operands to its sum; as many sums must be under way at least."""
 
@@ -95,8 +98,8 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
     """Ways to go over a problem, each with the cycles that it is estimated to take.
 
     A step of a register tile takes as many cycles as it has products, or loads if there are more;
-    workgroups share the threads in turns. Memory isn't counted: blocks are made to fit half of the
-    second cache and weights stream.
+    workgroups share the threads in turns. Blocks fit half of the second cache; every workgroup
+    streams its weights.
 
     Raises:
         Unsuitable: No block fits in scratch.
@@ -128,7 +131,7 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
             for share in {-(-panels // s) for s in range(1, panels + 1)}:
                 workgroups = batch * problem.groups * across * down * -(-panels // share)
                 turns = -(-workgroups // threads)
-                one = _STARTING + copy + steps * depth * share
+                one = _STARTING + copy + steps * depth * share + share * chunk / _STREAMED
                 tile = ConvTile(
                     most,
                     vectors,
@@ -158,7 +161,7 @@ def _columns(problem: ConvProblem, isa: Isa) -> int:
 def _rows(problem: ConvProblem, columns: int, isa: Isa) -> list[int]:
     """Output rows of a block, that fit half of the second cache."""
     height = problem.window.out_height
-    limit = min(isa.l2 // 2, SCRATCH // 2)
+    limit = min(isa.l2 // 2, SCRATCH)
     choices = sorted({-(-height // parts) for parts in range(1, height + 1)})
     fitting = [r for r in choices if block_of(problem, r, columns, isa).bytes <= limit]
     return fitting or [1]

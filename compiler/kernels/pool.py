@@ -1,0 +1,293 @@
+"""Maximum and average pooling, channels-last; the average over the whole image too.
+
+As the depthwise convolution: vectors along the channels, a tile of neighbouring output pixels in
+registers, each input of a row loaded once. NaN is passed over by the maximum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from noema.kernels import curves
+from noema.kernels.block import BYTES
+from noema.kernels.depthwise import load, shares
+from noema.kernels.epilogue import NOTHING, Epilogue
+from noema.kernels.executable import Interface, Scope, Tensor, executable
+from noema.kernels.kernel import Isa, Unsuitable
+from noema.kernels.printer import Index, Printer, Value
+from noema.kernels.spans import Span, each_span, tap_rows
+from noema.kernels.window import Window
+
+_TOGETHER = 4
+"""Vectors of channels that the average over the whole image sums at once."""
+
+
+class PoolKind(StrEnum):
+    """What is made of a window."""
+
+    MAX = "max"
+    AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class PoolProblem:
+    """What to pool.
+
+    Attributes:
+        kind: How.
+        window: Over the image. Where an output's extent is rounded up, its pads reach as far as
+            the last window does.
+        counted: Pads that an average counts as zeros: top, left, bottom, right. Positions further
+            out don't count.
+        element: Of the image: f32 or bf16; sums are f32.
+        epilogue: Of the results; a column is a channel.
+    """
+
+    kind: PoolKind
+    window: Window
+    counted: tuple[int, int, int, int] = (0, 0, 0, 0)
+    element: str = "f32"
+    epilogue: Epilogue = NOTHING
+
+    @property
+    def is_global(self) -> bool:
+        """Whether it is the average of the whole image."""
+        window = self.window
+        return (
+            self.kind is PoolKind.AVERAGE
+            and window.kernel == (window.height, window.width)
+            and window.dilations == (1, 1)
+            and not any(window.pads)
+        )
+
+
+@dataclass(frozen=True)
+class PoolTile:
+    """How to go over it.
+
+    Attributes:
+        pixels: Most neighbouring output pixels of a register tile.
+        rows: Output rows of a workgroup.
+        vectors: Vectors of channels of a workgroup.
+    """
+
+    pixels: int
+    rows: int
+    vectors: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """x (N, H, W, C), what the epilogue reads → (N, OH, OW, C).
+
+    Attributes:
+        problem: What.
+        tile: How.
+        isa: For what.
+    """
+
+    problem: PoolProblem
+    tile: PoolTile
+    isa: Isa
+
+    @property
+    def kind(self) -> str:
+        """The family."""
+        return "pool"
+
+    @property
+    def interface(self) -> Interface:
+        """X, the epilogue's operands → result."""
+        problem, window = self.problem, self.problem.window
+        image = (window.batch, window.height, window.width, window.channels)
+        extents = (window.batch, window.out_height, window.out_width, window.channels)
+        return Interface(
+            (Tensor(problem.element, image), *problem.epilogue.operands(extents)),
+            (Tensor(problem.epilogue.element, extents),),
+        )
+
+    @property
+    def operations(self) -> int | None:
+        """Additions or comparisons."""
+        window = self.problem.window
+        if isinstance(window.batch, str):
+            return None
+        pixels = window.batch * window.out_height * window.out_width
+        return pixels * window.channels * window.taps
+
+    def describe(self) -> str:
+        """Shapes, element type, epilogue and tile, in a line."""
+        problem, tile = self.problem, self.tile
+        return (
+            f"{problem.kind} pool {problem.window.describe()} {problem.element}, epilogue "
+            f"{problem.epilogue.describe()}, {tile.pixels} pixels, {tile.rows} rows and "
+            f"{tile.vectors * self.isa.lanes} channels each"
+        )
+
+    def print(self, name: str) -> str:
+        """The `stream.executable` @name."""
+        window, tile = self.problem.window, self.tile
+        count = -(-_vectors(window, self.isa) // tile.vectors)
+        blocks = -(-window.out_height // tile.rows)
+
+        def grid(_: Printer, symbols: Mapping[str, Value]) -> Sequence[Index]:
+            batch = window.batch
+            return count, blocks, symbols[batch] if isinstance(batch, str) else batch
+
+        body = self._whole if self.problem.is_global else self._windows
+        return executable(name, self.interface, grid, body)
+
+    def _windows(self, scope: Scope) -> None:
+        p, window, tile, lanes = scope.printer, self.problem.window, self.tile, self.isa.lanes
+        share, y, batch = scope.workgroup
+        low = p.mul(p.mul(share, tile.vectors), lanes)
+        high = p.add(low, tile.vectors * lanes)
+        first_row = p.mul(y, tile.rows)
+        whole = window.channels // lanes * lanes
+        with p.loop(first_row, p.min(p.add(first_row, tile.rows), window.out_height)) as row:
+            for span, column, source in each_span(p, window, tile.pixels):
+                where = (batch, row.index, column, source)
+                factors = self._factors(p, span, row.index, source)
+                with p.loop(low, p.min(high, whole), lanes) as channel:
+                    self._tile(scope, span, where, factors, channel.index, None)
+                if whole < window.channels:
+                    with p.when(p.compare("sgt", high, whole)):
+                        mask = p.mask(window.channels - whole, lanes)
+                        self._tile(scope, span, where, factors, whole, mask)
+
+    def _factors(self, p: Printer, span: Span, row: Index, source: Index) -> list[Value]:
+        """One over the number of elements that each pixel of a tile is the average of."""
+        problem, window = self.problem, self.problem.window
+        if problem.kind is not PoolKind.AVERAGE:
+            return []
+        top, left, bottom, right = problem.counted
+
+        def count(first: Index, before: int, extent: int, taps: int, gap: int) -> Index:
+            low = p.ceildiv(p.max(0, p.sub(-before, first)), gap)
+            high = p.min(taps, p.ceildiv(p.max(0, p.sub(extent, first)), gap))
+            return p.max(0, p.sub(high, low))
+
+        (kh, kw), (dh, dw) = window.kernel, window.dilations
+        first = p.sub(p.mul(row, window.strides[0]), window.pads[0])
+        down = count(first, top, window.height + bottom, kh, dh)
+        found: list[Value] = []
+        for pixel in range(span.pixels):
+            begin = p.add(source, pixel * window.strides[1])
+            across = count(begin, left, window.width + right, kw, dw)
+            number = p.op(f"arith.index_cast {p.index(p.mul(down, across))} : index to i32", "i32")
+            elements = p.convert("arith.sitofp", number, "f32")
+            one = p.constant("1.0", "f32")
+            found.append(p.broadcast(p.arith("arith.divf", one, elements), self.isa.lanes))
+        return found
+
+    def _tile(
+        self,
+        scope: Scope,
+        span: Span,
+        where: tuple[Index, Index, Index, Index],
+        factors: Sequence[Value],
+        channel: Index,
+        mask: Value | None,
+    ) -> None:
+        p, window, lanes = scope.printer, self.problem.window, self.isa.lanes
+        image, *extra = scope.operands
+        batch, row, column, source = where
+        low, high, first = tap_rows(p, window, row)
+        is_max = self.problem.kind is PoolKind.MAX
+        start = p.splat(-math.inf if is_max else 0, lanes)
+        with p.loop(low, high, carried=[start] * span.pixels) as tap:
+            found = list(tap.carried)
+            from_row = p.add(first, p.mul(tap.index, window.dilations[0]))
+            for read in span.columns:
+                value = load(p, image, [batch, from_row, p.add(source, read), channel], lanes, mask)
+                for pixel, reads in enumerate(span.reads):
+                    if read in reads:
+                        old = found[pixel]
+                        found[pixel] = (
+                            curves.at_least(p, old, value)
+                            if is_max
+                            else p.arith("arith.addf", old, value)
+                        )
+            tap.give(found)
+        for pixel, value in enumerate(tap.results):
+            place = [batch, row, p.add(column, pixel), channel]
+            if factors:
+                value = p.arith("arith.mulf", value, factors[pixel])
+            self.problem.epilogue.store(p, value, scope.results[0], place, extra, mask)
+
+    def _whole(self, scope: Scope) -> None:
+        p, window, tile, lanes = scope.printer, self.problem.window, self.tile, self.isa.lanes
+        share, _, batch = scope.workgroup
+        low = p.mul(p.mul(share, tile.vectors), lanes)
+        high = p.min(p.add(low, tile.vectors * lanes), window.channels)
+        turn = _TOGETHER * lanes
+        whole = p.add(low, p.mul(p.div(p.sub(high, low), turn), turn))
+        with p.loop(low, whole, turn) as channel:
+            at = [p.add(channel.index, v * lanes) for v in range(_TOGETHER)]
+            self._mean(scope, batch, at, None)
+        with p.loop(whole, high, lanes) as channel:
+            mask = p.mask(p.sub(high, channel.index), lanes)
+            self._mean(scope, batch, [channel.index], mask)
+
+    def _mean(
+        self, scope: Scope, batch: Index, channels: Sequence[Index], mask: Value | None
+    ) -> None:
+        p, window, lanes = scope.printer, self.problem.window, self.isa.lanes
+        image, *extra = scope.operands
+        zero = [p.splat(0, lanes)] * len(channels)
+        with p.loop(0, window.height, carried=zero) as row:
+            # A row's sum first: fewer roundings than one sum over all pixels.
+            with p.loop(0, window.width, carried=zero) as pixel:
+                at = [batch, row.index, pixel.index]
+                pixel.give(
+                    [
+                        p.arith("arith.addf", old, load(p, image, [*at, channel], lanes, mask))
+                        for old, channel in zip(pixel.carried, channels, strict=True)
+                    ]
+                )
+            row.give(
+                [
+                    p.arith("arith.addf", a, b)
+                    for a, b in zip(row.carried, pixel.results, strict=True)
+                ]
+            )
+        factor = p.splat(1 / (window.height * window.width), lanes)
+        for value, channel in zip(row.results, channels, strict=True):
+            mean = p.arith("arith.mulf", value, factor)
+            place = [batch, 0, 0, channel]
+            self.problem.epilogue.store(p, mean, scope.results[0], place, extra, mask)
+
+
+def candidates(problem: PoolProblem, isa: Isa, threads: int = 2) -> tuple[Pool, ...]:
+    """Kernels for a problem, the default first.
+
+    Args:
+        problem: What to pool.
+        isa: For what.
+        threads: That will share the work.
+
+    Raises:
+        Unsuitable: The kernel can't serve it.
+    """
+    problem.window.check()
+    if problem.element not in BYTES:
+        raise Unsuitable(f"pooling of {problem.element}")
+    vectors = _vectors(problem.window, isa)
+    if problem.is_global:
+        each = -(-vectors // (_TOGETHER * threads)) * _TOGETHER
+        return (Pool(problem, PoolTile(1, 1, min(vectors, each)), isa),)
+    if problem.window.kernel[1] > 64:
+        raise Unsuitable(f"pooling of {problem.window.kernel[1]} columns")
+    rows, each = shares(problem.window, vectors, threads)
+    most = isa.registers // 2 - 1
+    return tuple(
+        Pool(problem, PoolTile(n, rows, each), isa) for n in dict.fromkeys((most, most // 2))
+    )
+
+
+def _vectors(window: Window, isa: Isa) -> int:
+    """Of channels."""
+    return -(-window.channels // isa.lanes)

@@ -1,0 +1,113 @@
+"""The pooling kernel against numpy in f64; a maximum is exact, an average within 1e-6 of 1."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from image_cases import F64, taps, windows
+from kernel_runs import DTYPES, KernelProgram, this_isa
+from noema.kernels.epilogue import Activate, Curve, Epilogue
+from noema.kernels.kernel import X86_64_V3, X86_64_V4, Isa, Unsuitable
+from noema.kernels.pool import Pool, PoolKind, PoolProblem, PoolTile, candidates
+from noema.kernels.window import Window
+
+ISA = this_isa()
+pytestmark = pytest.mark.skipif(ISA is None, reason="no vector unit that kernels know")
+
+
+def counts(problem: PoolProblem) -> F64:
+    """Elements that each output is the average of: (OH, OW, 1)."""
+    window = problem.window
+    top, left, bottom, right = problem.counted
+    outer = np.zeros((1, *(e + window.pads[i] + window.pads[i + 2] for i, e in (
+        (0, window.height), (1, window.width))), 1))  # fmt: skip
+    outer[
+        :,
+        window.pads[0] - top : window.pads[0] + window.height + bottom,
+        window.pads[1] - left : window.pads[1] + window.width + right,
+    ] = 1
+    inner = dataclasses.replace(
+        window, height=outer.shape[1], width=outer.shape[2], channels=1, pads=(0, 0, 0, 0)
+    )
+    return taps(inner, outer).sum(axis=0)[0]
+
+
+def check(kernel: Pool, batch: int = 1) -> None:
+    problem, window = kernel.problem, kernel.problem.window
+    rng = np.random.default_rng(6)
+    batch = window.batch if isinstance(window.batch, int) else batch
+    extents = (batch, window.height, window.width, window.channels)
+    image = rng.uniform(-1, 1, extents).astype(DTYPES[problem.element])
+    (found,) = KernelProgram(kernel)(image)
+    if problem.kind is PoolKind.MAX:
+        expected = taps(window, image, -np.inf).max(axis=0)
+    else:
+        with np.errstate(invalid="ignore"):
+            expected = taps(window, image).sum(axis=0) / counts(problem)
+    if problem.epilogue.steps:
+        expected = np.maximum(expected, 0)
+    assert found.shape == expected.shape
+    wrong = 2e-6 if problem.kind is PoolKind.AVERAGE else 0.0
+    wrong += 2**-8 if problem.epilogue.element == "bf16" else 0.0
+    same = found.astype(np.float64)
+    # Windows that see only pads: −∞, or 0 / 0 as the formula says.
+    finite = np.isfinite(expected)
+    assert np.array_equal(np.isfinite(same), finite)
+    assert np.abs(same[finite] - expected[finite]).max(initial=0) <= wrong
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> PoolProblem:
+    channels = draw(st.sampled_from([1, 5, 16, 33, 64]))
+    window = draw(windows(channels, largest=draw(st.sampled_from([3, 4])), pixels=30))
+    kind = draw(st.sampled_from(list(PoolKind)))
+    counted = draw(st.sampled_from([window.pads, (0, 0, 0, 0)]))
+    element, result = (draw(st.sampled_from(["f32", "bf16"])) for _ in range(2))
+    return PoolProblem(kind, window, counted, element, Epilogue((), result))
+
+
+@settings(max_examples=20)
+@given(problems(), st.data())
+def test_any_problem_with_any_tile(problem: PoolProblem, data: st.DataObject) -> None:
+    assert ISA is not None
+    listed = data.draw(st.sampled_from(candidates(problem, ISA)))
+    drawn = PoolTile(
+        data.draw(st.integers(1, 8)),
+        data.draw(st.integers(1, problem.window.out_height)),
+        data.draw(st.integers(1, 3)),
+    )
+    check(data.draw(st.sampled_from([listed, dataclasses.replace(listed, tile=drawn)])))
+
+
+@settings(max_examples=6)
+@given(problems())
+def test_avx2(problem: PoolProblem) -> None:
+    check(candidates(problem, X86_64_V3)[0])
+
+
+@pytest.mark.parametrize("isa", [X86_64_V4, X86_64_V3])
+@pytest.mark.parametrize(("height", "width", "channels"), [(7, 7, 200), (1, 1, 3), (13, 70, 72)])
+def test_the_average_of_the_whole_image(isa: Isa, height: int, width: int, channels: int) -> None:
+    assert ISA is not None
+    isa = isa if isa.lanes <= ISA.lanes else ISA
+    window = Window("n", height, width, channels, (height, width))
+    epilogue = Epilogue((Activate(Curve.RELU),))
+    (kernel,) = candidates(PoolProblem(PoolKind.AVERAGE, window, epilogue=epilogue), isa)
+    assert kernel.problem.is_global
+    check(kernel, batch=2)
+
+
+def test_says_what_it_cannot_serve() -> None:
+    window = Window(1, 4, 99, 4, (1, 90))
+    with pytest.raises(Unsuitable, match="90 columns"):
+        candidates(PoolProblem(PoolKind.MAX, window), X86_64_V4)
+    with pytest.raises(Unsuitable, match="i8"):
+        candidates(
+            PoolProblem(PoolKind.MAX, dataclasses.replace(window, kernel=(1, 3)), element="i8"),
+            X86_64_V4,
+        )
