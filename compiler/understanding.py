@@ -16,7 +16,7 @@ from typing import cast
 
 from torch_mlir import ir
 
-from noema.analysis.components import read_parts
+from noema.analysis.components import Label, Labels, read_parts
 from noema.analysis.cost import Costs
 from noema.analysis.flow import flow_of
 from noema.analysis.opportunities import opportunities
@@ -30,6 +30,7 @@ from noema.errors import InvalidIR, InvalidModel, UnsupportedModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
 from noema.passes.base import PassContext
+from noema.passes.classify import classify
 from noema.passes.driver import PipelineReport, check_module, run_pipeline
 from noema.passes.pipeline_spec import Pipeline
 from noema.passes.registry import default_pipeline
@@ -134,12 +135,11 @@ def _profiled(
 ) -> WorkloadProfile:
     summary = _summary(model, name, assumed)  # before passes add weights of their own
     with watch.stage("import", 0.3):
-        module = import_model(model, new_context())
+        module = import_model(model, new_context(lowers=False))
     with watch.stage("passes", 0.4):
-        report = _understand(module, model)
+        graph, labels, report = _understand(module, model)
     with watch.stage("components", 0.7):
-        graph = Graph.of(module)
-        parts = read_parts(graph, model.nodes, model.parameters)
+        parts = read_parts(graph, labels, model.nodes, model.parameters)
         workload, flow = verdict(graph, parts), flow_of(graph, parts)
     with watch.stage("costs", 0.8):
         costs, roofline = Costs(graph), Roofline.of(hardware)
@@ -160,13 +160,14 @@ def _profiled(
     )
 
 
-def _understand(module: ir.Module, model: OnnxModel) -> PipelineReport:
+def _understand(module: ir.Module, model: OnnxModel) -> tuple[Graph, Labels, PipelineReport]:
+    """Runs the default pipeline, whose last pass is `classify`."""
     context = PassContext(
         parameters=model.parameters,
         scopes=model.scopes,
         inputs=tuple(spec.name for spec in model.inputs),
     )
-    first, *others = default_pipeline().items
+    first, *others, _ = default_pipeline().items
     try:
         # Checking takes longer than all passes together, and only the first one reads what came
         # from the file. `noema compile` and the tests check after each.
@@ -174,10 +175,18 @@ def _understand(module: ir.Module, model: OnnxModel) -> PipelineReport:
         with module.context:
             check_module(module, f"pass {first}")
         rest = run_pipeline(module, Pipeline(tuple(others)), context, verify=False)
-        return PipelineReport((*raised.passes, *rest.passes))
     except InvalidIR as error:
         # What ONNX's own inference lets through, the verifiers of the dialect may not.
         raise InvalidModel(f"operators that don't fit together: {error.message}") from error
+    # As pass `classify`, but that its labels aren't written onto the ops and read back from there.
+    graph = Graph.of(module)
+    labels = {
+        node: (label, role)
+        for part in classify(graph, context).parts
+        for label in [Label(part.name, part.kind, part.phase, part.modality)]
+        for node, role in part.nodes.items()
+    }
+    return graph, labels, PipelineReport((*raised.passes, *rest.passes))
 
 
 def _summary(model: OnnxModel, name: str, assumed: Mapping[str, int]) -> ModelSummary:

@@ -102,12 +102,6 @@ class ElementwiseKind(StrEnum):
         return self in _PREDICATES
 
 
-_KINDS = list(ElementwiseKind)
-_ARITY = {
-    kind: 1 + (i >= _KINDS.index(ElementwiseKind.ADD)) + (i >= _KINDS.index(ElementwiseKind.CLIP))
-    for i, kind in enumerate(_KINDS)
-}
-
 _ARITY = {
     kind: 1 if i < list(ElementwiseKind).index(ElementwiseKind.ADD) else 2
     for i, kind in enumerate(ElementwiseKind)

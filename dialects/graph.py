@@ -111,7 +111,7 @@ class Node:
         """Whether it is a constant or a weight."""
         return self.key in ("constant", "param")
 
-    @property
+    @cached_property
     def parameter(self) -> str:
         """Name of the weight that a `param` is."""
         return ir.StringAttr(self.op.attributes["parameter"]).value

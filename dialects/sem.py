@@ -27,7 +27,7 @@ from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, r
 from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
 from noema.dialects.elements import spelling
-from noema.dialects.shapes import broadcast_shapes, compatible, same_shape, shape_of
+from noema.dialects.shapes import broadcast_shapes, compatible, extents_of, same_shape, shape_of
 
 Tensor = ir.RankedTensorType
 MAX_INPUTS = 16
@@ -55,6 +55,12 @@ class DenseArray(ir.Attribute):
 Bool = ir.IntegerAttr  # `false` is a builtin.integer of type i1; BoolAttr has no name for IRDL
 
 
+# By text: members of an enum hash in Python.
+_ELEMENTWISE = {kind.value: kind for kind in ElementwiseKind}
+_ACTIVATIONS = frozenset(kind.value for kind in ActivationKind)
+_NORMS = frozenset(kind.value for kind in NormKind)
+
+
 class Sem(Dialect, name="sem"):
     """The dialect object; `context.new_context` loads it."""
 
@@ -64,16 +70,12 @@ def _fail(op: Any, message: str) -> bool:
     return False
 
 
-def _type(value: ir.Value) -> ir.RankedTensorType | None:
-    return value.type if isinstance(value.type, Tensor) else None
-
-
 def _checked(check: Callable[[Any], str | None]) -> Callable[[Any], bool]:
     """Turns a check that returns a complaint into a verifier; nothing may escape from one."""
 
     def verify_invariants(op: Any) -> bool:
         for value in (*op.operands, *op.results):
-            if _type(value) is None:
+            if not isinstance(value.type, Tensor):
                 return _fail(op, f"takes and gives ranked tensors, not {value.type}")
         try:
             complaint = check(op)
@@ -101,7 +103,7 @@ def _element(value: ir.Value) -> str:
 
 
 def _text(op: Any, name: str) -> str:
-    return str(ir.StringAttr(op.attributes[name]).value)
+    return ir.StringAttr(op.attributes[name]).value
 
 
 def _ints(op: Any, name: str) -> list[int]:
@@ -247,7 +249,7 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
     @_checked
     def verify_invariants(op: Any) -> str | None:
         kind, x, res = _text(op, "kind"), shape_of(op.operands[0]), shape_of(op.results[0])
-        if kind not in {*NormKind}:
+        if kind not in _NORMS:
             return f"kind {kind!r} is none of {', '.join(NormKind)}"
         if not same_shape(x, res):
             return f"result shape is {res}, expected {x}"
@@ -405,7 +407,7 @@ class ActivationOp(Sem.Operation, name="activation", traits=[Pure]):
     @_checked
     def verify_invariants(op: Any) -> str | None:
         kind = _text(op, "kind")
-        if kind not in {*ActivationKind}:
+        if kind not in _ACTIVATIONS:
             return f"kind {kind!r} is none of {', '.join(ActivationKind)}"
         x, res = shape_of(op.operands[0]), shape_of(op.results[0])
         return None if same_shape(x, res) else f"result shape is {res}, expected {x}"
@@ -423,30 +425,30 @@ class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
     @staticmethod
     @_checked
     def verify_invariants(op: Any) -> str | None:
-        text = _text(op, "kind")
-        try:
-            kind = ElementwiseKind(text)
-        except ValueError:
+        kind = _ELEMENTWISE.get(text := _text(op, "kind"))
+        if kind is None:
             return f"kind {text!r} is none of {', '.join(ElementwiseKind)}"
-        if len(op.operands) != kind.arity:
-            return f"{kind} takes {kind.arity} operands, has {len(op.operands)}"
-        want = broadcast_shapes([shape_of(v) for v in op.operands])
+        result, operands = op.results[0].type, [v.type for v in op.operands]
+        if len(operands) != kind.arity:
+            return f"{kind} takes {kind.arity} operands, has {len(operands)}"
+        if not kind.is_predicate and operands.count(result) == len(operands):
+            return None  # nearly always, and known without reading shapes
+        want = broadcast_shapes([extents_of(t) for t in operands])
         if want is None:
             return "operand shapes don't broadcast"
-        res = shape_of(op.results[0])
+        res = extents_of(result)
         if not same_shape(want, res):
             return f"result shape is {res}, expected {want}"
-        element = Tensor(op.results[0].type).element_type
+        element = result.element_type
         if kind.is_predicate:
             return None if str(element) == "i1" else f"{kind} gives i1, not {element}"
         if kind is ElementwiseKind.CAST:
             return None
         first = 1 if kind is ElementwiseKind.WHERE else 0
         # ONNX allows an exponent, and a shift, of another type than the base.
-        checked = [op.operands[first]] if kind is ElementwiseKind.POW else list(op.operands)[first:]
-        for value in checked:
-            if Tensor(value.type).element_type != element:
-                return f"operand of {Tensor(value.type).element_type}, result of {element}"
+        for operand in operands[first : 1 if kind is ElementwiseKind.POW else None]:
+            if operand.element_type != element:
+                return f"operand of {operand.element_type}, result of {element}"
         return None
 
 

@@ -15,11 +15,15 @@ Shape = tuple[int | None, ...]
 
 def shape_of(value: ir.Value) -> Shape:
     """Extents of a ranked tensor value, None where dynamic."""
-    kind = ir.RankedTensorType(value.type)
-    if kind.has_static_shape:
-        return tuple(kind.shape)
+    return extents_of(ir.RankedTensorType(value.type))
+
+
+def extents_of(type_: ir.RankedTensorType) -> Shape:
+    """Extents of a ranked tensor type, None where dynamic."""
+    if type_.has_static_shape:
+        return tuple(type_.shape)
     dynamic = ir.ShapedType.get_dynamic_size()
-    return tuple([None if d == dynamic else d for d in kind.shape])
+    return tuple([None if d == dynamic else d for d in type_.shape])
 
 
 def compatible(a: int | None, b: int | None) -> bool:
@@ -34,6 +38,9 @@ def same_shape(a: Shape, b: Shape) -> bool:
 
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape | None:
     """Numpy broadcasting where None is an unknown extent; None if the shapes don't agree."""
+    first, *others = shapes or ((),)
+    if None not in first and all(s == first[len(first) - len(s) :] for s in others):
+        return tuple(first)  # nearly always: an operand and its bias
     rank = max((len(s) for s in shapes), default=0)
     extents: list[int | None] = []
     for axis in range(-rank, 0):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 from torch_mlir import ir
 
-from noema.analysis.components import read_parts
+from noema.analysis.components import labels_of, read_parts
 from noema.analysis.parts import Part
 from noema.dialects.context import new_context
 from noema.dialects.graph import Graph
@@ -45,7 +45,7 @@ def understand(
     module = import_model(model, new_context())
     report = run_pipeline(module, default_pipeline(), pass_context(model))
     graph = Graph.of(module)
-    parts = read_parts(graph, model.nodes, model.parameters)
+    parts = read_parts(graph, labels_of(graph), model.nodes, model.parameters)
     return Understood(model, module, graph, tuple(parts), report.passes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -36,68 +37,92 @@ class FileNode(Protocol):
     def outputs(self) -> Sequence[str]: ...
 
 
-def read_parts(
-    graph: Graph, file_nodes: Sequence[FileNode], parameters: ParameterStore
-) -> list[Part]:
-    """The components of a classified graph, in program order.
+@dataclass(frozen=True)
+class Label:
+    """What pass `classify` says of an op, but for its role, which differs within a component."""
+
+    component: str
+    kind: ComponentKind
+    phase: str
+    modality: str
+
+
+Labels = Mapping[Node, tuple[Label, Role]]
+"""What is said of every node of a graph, and its role."""
+
+
+def labels_of(graph: Graph) -> Labels:
+    """The labels that the ops of a classified graph carry.
 
     Args:
         graph: Of a module that pass `classify` has been over.
-        file_nodes: The nodes of the file. Each is in exactly one part: that of the op that
-            computes it, or, if it was folded away, of the first op that its value went into.
-        parameters: The weights, to see whether a constant mask is a causal one.
 
     Raises:
         ValueError: An op carries no `sem.component`.
     """
-    members: dict[str, list[Node]] = {}
-    texts: dict[Node, Mapping[str, str]] = {}
+    labels: dict[Node, tuple[Label, Role]] = {}
     for node in graph.nodes:
-        texts[node] = _attributes(node)
-        members.setdefault(texts[node]["sem.component"], []).append(node)
-    places = _place(graph, file_nodes, {node: t["sem.component"] for node, t in texts.items()})
+        component, kind, phase, modality, role = _attributes(node)
+        labels[node] = Label(component, ComponentKind(kind), phase, modality), Role(role)
+    return labels
+
+
+def read_parts(
+    graph: Graph, labels: Labels, file_nodes: Sequence[FileNode], parameters: ParameterStore
+) -> list[Part]:
+    """The components of a graph, in program order.
+
+    Args:
+        graph: The network.
+        labels: Of all of its nodes.
+        file_nodes: The nodes of the file. Each is in exactly one part: that of the op that
+            computes it, or, if it was folded away, of the first op that its value went into.
+        parameters: The weights, to see whether a constant mask is a causal one.
+    """
+    members: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        members.setdefault(labels[node][0].component, []).append(node)
+    places = _place(graph, file_nodes, labels)
     names: dict[str, list[str]] = {}
     for file_node in file_nodes:
         names.setdefault(places[file_node.name], []).append(file_node.name)
     parts: list[Part] = []
     for component, nodes in members.items():
-        first = texts[nodes[0]]
-        kind = ComponentKind(first["sem.kind"])
-        roles = {node: Role(texts[node]["sem.role"]) for node in nodes}
+        label, kind = labels[nodes[0]][0], labels[nodes[0]][0].kind
+        roles = {node: labels[node][1] for node in nodes}
         parts.append(
             Part(
                 name=component,
                 kind=kind,
                 role=str(_main_role(kind, roles)),
-                phase=first["sem.phase"],
-                modality=first["sem.modality"],
+                phase=label.phase,
+                modality=label.modality,
                 nodes=tuple(nodes),
                 names=tuple(dict.fromkeys(names.get(component, ()))),
                 attention=_attention(nodes, roles, parameters)
                 if kind is ComponentKind.ATTENTION
                 else None,
+                roles=roles,
             )
         )
     return parts
 
 
-def _attributes(node: Node) -> Mapping[str, str]:
+def _attributes(node: Node) -> list[str]:
     attributes = node.op.attributes
     try:
-        return {name: ir.StringAttr(attributes[name]).value for name in _ATTRIBUTES}
+        return [ir.StringAttr(attributes[name]).value for name in _ATTRIBUTES]
     except KeyError:
         raise ValueError(f"{node.key} of {', '.join(node.names)} is not classified") from None
 
 
-def _place(
-    graph: Graph, file_nodes: Sequence[FileNode], component: Mapping[Node, str]
-) -> dict[str, str]:
+def _place(graph: Graph, file_nodes: Sequence[FileNode], labels: Labels) -> dict[str, str]:
     """Name of each node of the file → the component that it is in."""
     places: dict[str, str] = {}
     # Where several ops name a node, the one that names the fewest computes it most directly.
     for node in sorted(graph.nodes, key=lambda n: (n.is_constant, len(n.names))):
         for name in node.names:
-            places.setdefault(name, component[node])
+            places.setdefault(name, labels[node][0].component)
     readers: dict[str, list[FileNode]] = {}
     makers: dict[str, FileNode] = {}
     for file_node in file_nodes:
@@ -110,7 +135,7 @@ def _place(
             found = next((places[u.name] for u in users if u.name in places), None)
             if found is not None:
                 places[file_node.name] = found
-    fallback = next(iter(component.values()), "generic")
+    fallback = labels[graph.nodes[0]][0].component if graph.nodes else "generic"
     for file_node in file_nodes:  # what nothing uses that was kept
         if file_node.name not in places:
             sources = [makers[value] for value in file_node.inputs if value in makers]

@@ -1,8 +1,9 @@
 """What a network computes, or holds, more than once.
 
 Nodes are equal by value numbering: the same operation with the same attributes on equal operands.
-Weights are equal by content: those of one type and size are compared by a sample, and only those
-with one sample in full. A matrix may equal another transposed, as tied embeddings do after export.
+Weights are equal by content: those of one type and size are compared by their ends, then by a
+sample, and only those that agree in full. A matrix may equal another transposed, as tied embeddings
+do after export.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
     if not budget:
         return []
     by_sample: dict[Hashable, list[tuple[str, Node, bool]]] = {}
+    by_ends: dict[Hashable, list[tuple[str, Node, bool]]] = {}
     seen: set[str] = set()
     sizes: dict[tuple[str, int], list[tuple[str, Node]]] = {}
     for node in graph.nodes:
@@ -75,8 +77,14 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
             flip = len(weight.shape) == 2 and weight.shape[::-1] in shapes
             flip = flip and weight.shape[0] < weight.shape[1]
             shape = weight.shape[::-1] if flip else weight.shape
+            ends = _ends(weights.values(name))
+            by_ends.setdefault((weight.dtype.name, shape, ends), []).append((name, node, flip))
+    for about, alike in by_ends.items():
+        if len(alike) < 2:
+            continue
+        for name, node, flip in alike:
             sample = _sample(_oriented(weights.values(name), flip))
-            by_sample.setdefault((weight.dtype.name, shape, sample), []).append((name, node, flip))
+            by_sample.setdefault((about, sample), []).append((name, node, flip))
     result: list[Duplicate] = []
     for alike in by_sample.values():
         if len(alike) < 2:
@@ -99,6 +107,15 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
 
 def _oriented(values: NDArray[np.generic], flip: bool) -> NDArray[np.generic]:
     return values.T if flip else values
+
+
+def _ends(values: NDArray[np.generic]) -> bytes:
+    """The first and the last value, which are the same in a matrix and its transpose.
+
+    A sample of a transposed matrix is all over the memory: it takes a hundred times as long.
+    """
+    flat = values.reshape(-1)
+    return flat[:1].tobytes() + flat[-1:].tobytes()
 
 
 def _sample(values: NDArray[np.generic]) -> bytes:

@@ -342,7 +342,7 @@ def _duplicate(network: _Network, twin: Duplicate) -> Opportunity:
 def _prunings(network: _Network, weights: Weights, budget: int) -> Iterable[Opportunity]:
     finders: list[tuple[str, Callable[[Node, Part], int]]] = [
         ("channel", lambda node, _: dead_channels(node, weights)),
-        ("head", lambda node, part: dead_heads(node, part.attention, weights)),
+        ("head", lambda node, part: dead_heads(node, part, weights)),
     ]
     read = 0
     for node in network.graph.nodes:

@@ -6,8 +6,10 @@ hand to each other, in nodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from noema.dialects.attrs import Role
 from noema.dialects.graph import Node
 from noema.workload import AttentionShape, ComponentKind
 
@@ -25,6 +27,7 @@ class Part:
         nodes: Its nodes of the graph, in program order.
         names: Names of its ONNX nodes, in the file's order.
         attention: Its attention, if kind is attention.
+        roles: What each node is there for.
     """
 
     name: str
@@ -35,3 +38,4 @@ class Part:
     nodes: tuple[Node, ...]
     names: tuple[str, ...]
     attention: AttentionShape | None = None
+    roles: Mapping[Node, Role] = field(default_factory=dict[Node, Role])

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from noema.analysis.cost import bytes_of
 from noema.analysis.flops import contraction, count, extent
+from noema.analysis.parts import Part
 from noema.analysis.weights import Weights
+from noema.dialects.attrs import Role
 from noema.dialects.graph import Node
-from noema.workload import AttentionShape
 
 DEAD = 1e-3
 """Share of the median norm below which a channel or head counts as dead."""
 
-_SAMPLE = 64
+_SAMPLE = 16
 
 
 def sampled_bytes(node: Node) -> int:
@@ -43,15 +44,18 @@ def dead_channels(node: Node, weights: Weights) -> int:
     return _dead(_channels_first(node, weights))
 
 
-def dead_heads(node: Node, attention: AttentionShape | None, weights: Weights) -> int:
+def dead_heads(node: Node, part: Part, weights: Weights) -> int:
     """Heads whose results an output projection multiplies with weights near zero.
 
     Args:
         node: A `matmul` whose second operand is a weight.
-        attention: The attention of its part.
+        part: The part that it is in.
         weights: Where the values are.
     """
-    if attention is None or node.key != "matmul" or node.text("sem.role") != "attention.output":
+    attention = part.attention
+    if attention is None or part.roles.get(node) is not Role.ATTENTION_OUTPUT:
+        return 0
+    if node.key != "matmul":
         return 0
     inner = contraction(node)
     if attention.heads < 2 or inner % attention.heads:

@@ -22,7 +22,7 @@ from noema.dialects.attrs import SYMBOLS
 from noema.dialects.elements import tensor_type, to_attribute
 from noema.errors import Gap, InternalError, UnsupportedModel
 from noema.frontend.onnx import OnnxModel
-from noema.signature import TensorSpec
+from noema.signature import Dim, TensorSpec
 
 ASSOCIATIVE = frozenset({"Concat", "Max", "Min", "Sum"})
 """Variadic operators that a tree of themselves computes just as well."""
@@ -65,6 +65,7 @@ class _Importer:
 
     def __init__(self, model: OnnxModel, arguments: Sequence[ir.Value]) -> None:
         self.model = model
+        self.types: dict[tuple[str, tuple[Dim, ...]], ir.Type] = {}
         self.values = {
             spec.name: value for spec, value in zip(model.inputs, arguments, strict=True)
         }
@@ -117,7 +118,10 @@ class _Importer:
 
     def _type(self, name: str) -> ir.Type:
         known = self.model.types[name]
-        return tensor_type(known.dtype, known.shape)
+        key = known.dtype.mlir, known.shape
+        if key not in self.types:
+            self.types[key] = tensor_type(known.dtype, known.shape)
+        return self.types[key]
 
     def _value(self, name: str) -> ir.Value:
         if name not in self.values:

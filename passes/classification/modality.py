@@ -28,9 +28,14 @@ def set_modalities(draft: Draft, inputs: Inputs) -> None:
     found: dict[Tensor, frozenset[Modality]] = {}
     for tensor in draft.graph.inputs:
         found[tensor] = _of_input(draft, tensor, inputs)
+    nothing = frozenset[Modality]()
     for node in draft.graph.nodes:
-        here = frozenset[Modality]().union(*(found[t] for t in node.operands))
-        found.update(dict.fromkeys(node.results, here))
+        here = nothing
+        for tensor in node.operands:
+            if found[tensor] is not here:  # one set goes from node to node, nearly always
+                here = found[tensor] | here
+        for tensor in node.results:
+            found[tensor] = here
     for part in draft.parts:
         modalities = frozenset[Modality]().union(
             *(found[n.result] for n in part.nodes if n not in draft.static and n.results)

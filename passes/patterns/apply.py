@@ -135,8 +135,10 @@ class _Rewriter:
         self._keys: dict[ir.Value, str] = {}
         self._waiting: dict[ir.Value, _Entry] = {}
         self._work: deque[_Entry] = deque()
-        for view in block.operations:
-            self._learn(view.operation)
+        # In program order; from the second stage on the block is asked again.
+        self._listed = [view.operation for view in block.operations]
+        for op in self._listed:
+            self._learn(op)
 
     def run(self, patterns: Sequence[Pattern]) -> None:
         self._by_root = {}
@@ -145,8 +147,9 @@ class _Rewriter:
                 self._by_root.setdefault(root, []).append(
                     _Candidate(pattern, frozenset(pattern.reads), self._tallies[pattern.name])
                 )
-        for view in self._block.operations:
-            self._push(view.operation)
+        for op in self._listed or [view.operation for view in self._block.operations]:
+            self._push(op)
+        self._listed = []
         # A rewrite that makes its own root again would go on for ever.
         self._most = 64 + 16 * len(self._keys)
         while self._work:
@@ -156,20 +159,22 @@ class _Rewriter:
                 self._visit(entry.op, entry.key)
 
     def _learn(self, op: ir.Operation) -> None:
-        results = list(op.results)
+        results = op.results
         if results:
             key = key_of(op)
             for result in results:
                 self._keys[result] = key
 
     def _push(self, op: ir.Operation) -> None:
-        for first in op.results[:1]:
-            key = self._keys.get(first, "")
-            # Most ops are no root, in most stages.
-            if key in self._by_root and first not in self._waiting:
-                entry = _Entry(op, first, key)
-                self._waiting[first] = entry
-                self._work.append(entry)
+        results = op.results
+        if not results:
+            return
+        first = results[0]
+        key = self._keys.get(first, "")
+        # Most ops are no root, in most stages.
+        if key in self._by_root and first not in self._waiting:
+            entry = self._waiting[first] = _Entry(op, first, key)
+            self._work.append(entry)
 
     def _visit(self, op: ir.Operation, key: str) -> None:
         keys = self._keys
@@ -205,7 +210,8 @@ class _Rewriter:
 
     def _replace(self, root: ir.Operation, match: Match, *, is_ours: bool) -> None:
         covers = [op for op in match.covers if op != root]
-        with fused_location([*covers, root]), ir.InsertionPoint(root):
+        location = fused_location([*covers, root]) if covers else root.location
+        with location, ir.InsertionPoint(root):
             values = match.build()
         if len(values) != len(root.results):
             raise InternalError(f"{len(values)} values for {len(root.results)} results")
@@ -230,8 +236,8 @@ class _Rewriter:
         """Enters the ops that `values` come from and that aren't known yet, operands first."""
         made: list[ir.Operation] = []
         for value in values:
-            op = definer(value)
-            if op is not None and op.results[0] not in self._keys:
+            op = None if value in self._keys else definer(value)
+            if op is not None:
                 self._learn(op)
                 made += self._adopt(op.operands)
                 self._push(op)
@@ -243,11 +249,16 @@ class _Rewriter:
         stack = [root]
         while stack:
             op = stack.pop()
-            definers = {d for d in map(definer, op.operands) if d is not None}
+            operands = dict.fromkeys(op.operands)
             for result in op.results:
                 self._keys.pop(result, None)
                 entry = self._waiting.pop(result, None)
                 if entry is not None:
                     entry.gone = True
             op.erase()
-            stack += [d for d in definers if not any(is_used(r) for r in d.results)]
+            dead: dict[ir.Value, ir.Operation] = {}  # by first result: an op may have made several
+            for operand in operands:
+                maker = None if is_used(operand) else definer(operand)
+                if maker is not None and not any(is_used(r) for r in maker.results):
+                    dead[maker.results[0]] = maker
+            stack += dead.values()

@@ -139,6 +139,7 @@ class HardSigmoid(Pattern):
 
     name = "hard-sigmoid"
     roots = ("elementwise.clip", "elementwise.mul")
+    reads = ("elementwise.clip", "constant")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         slope, covers, clip = 1.0, [root], root

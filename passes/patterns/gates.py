@@ -63,6 +63,8 @@ class _Gate:
 
 def _gates(root: ir.Operation, keys: Collection[str]) -> Iterator[_Gate]:
     """A multiplication, read as gates by functions of these keys."""
+    if root.operands[0] == root.operands[1]:  # a square, of which norms have many
+        return
     read = product(root)
     if len(read.factors) != 2:
         return

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from torch_mlir import ir
 
 from models import find
 from noema.analysis.duplicates import duplicate_weights, repeated_nodes
@@ -350,8 +349,7 @@ def test_dead_heads_of_an_output_projection(tmp_path: Path) -> None:
     )
     part = found.part(ComponentKind.ATTENTION, attention=attention)
     assert _of(found, "pruning", parts=[part]) == []  # which product it is, nobody said
-    with found.module.context:
-        found.node("matmul").op.attributes["sem.role"] = ir.StringAttr.get(Role.ATTENTION_OUTPUT)
+    part = replace(part, roles={found.node("matmul"): Role.ATTENTION_OUTPUT})
     (pruning,) = _of(found, "pruning", parts=[part])
     assert pruning.title == "Remove 1 of 4 heads (all)"
     assert pruning.bytes == w.nbytes // 4

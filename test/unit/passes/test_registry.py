@@ -155,3 +155,9 @@ def test_a_bad_plugin_is_named(monkeypatch: pytest.MonkeyPatch, target: str, mes
     with pytest.raises(InvalidOption, match="pass 'broken' of") as caught:
         registry.find_pass("broken")
     assert message in str(caught.value)
+
+
+def test_the_default_pipeline_ends_with_the_classification() -> None:
+    """The analysis does without the pass, and takes what it finds as it is."""
+    assert registry.DEFAULT_PIPELINE[-1] == "classify"
+    assert registry.DEFAULT_PIPELINE.count("classify") == 1
