@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from guarded_memory import GuardedMemory
 from noema.backend import cpu
 from noema.backend.base import COMMON
 from noema.backend.iree import generate
@@ -25,6 +26,16 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "i32": np.dtype(np.int32),
     "i64": np.dtype(np.int64),
     "i1": np.dtype(np.bool_),
+}
+
+_TYPE: Any = rt.HalElementType  # the stubs miss that these are integers
+ELEMENT_TYPES: dict[str, int] = {
+    "f32": int(_TYPE.FLOAT_32),
+    "bf16": int(_TYPE.BFLOAT_16),
+    "i8": int(_TYPE.SINT_8),
+    "i32": int(_TYPE.SINT_32),
+    "i64": int(_TYPE.SINT_64),
+    "i1": int(_TYPE.BOOL_8),
 }
 
 
@@ -67,6 +78,37 @@ class KernelProgram:
         outs = self._module.main(*placed)
         return list(outs) if isinstance(outs, tuple) else [outs]
 
+    def guarded(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        """Runs it with every operand and result at the end of accessible memory.
+
+        Reading or writing 64 bytes beyond one, or one byte if its size is a multiple of 64, ends
+        the process with a segmentation fault.
+        """
+        interface = self.kernel.interface
+        symbols: dict[str, int] = {}
+        for tensor, array in zip(interface.operands, arrays, strict=True):
+            names = zip(tensor.extents, array.shape, strict=True)
+            symbols.update((e, size) for e, size in names if isinstance(e, str))
+        memory = [GuardedMemory(a.shape, a.dtype) for a in arrays]
+        for block, array in zip(memory, arrays, strict=True):
+            block.array[...] = array
+        for tensor in interface.results:
+            extents = [symbols[e] if isinstance(e, str) else e for e in tensor.extents]
+            memory.append(GuardedMemory(extents, DTYPES[tensor.element]))
+        tensors = (*interface.operands, *interface.results)
+        placed = [self._lend(b.array, t.element) for b, t in zip(memory, tensors, strict=True)]
+        outs = self._module.in_place(*placed)
+        del outs, placed
+        return [block.array.copy() for block in memory[len(arrays) :]]
+
+    def _lend(self, array: NDArray[Any], element: str) -> Any:
+        kind = int(rt.MemoryType.DEVICE_LOCAL | rt.MemoryType.HOST_VISIBLE)
+        usage = int(rt.BufferUsage.DEFAULT | rt.BufferUsage.MAPPING)
+        raw = array.reshape(-1).view(np.uint8)
+        buffer = self.device.hal.allocator.import_host_allocation(raw, kind, usage)
+        view = rt.HalBufferView(buffer, array.shape, ELEMENT_TYPES[element])
+        return rt.DeviceArray(self.device.hal, view)
+
 
 def program_text(kernel: Kernel) -> str:
     """A module whose `main` calls the kernel."""
@@ -86,14 +128,23 @@ def program_text(kernel: Kernel) -> str:
     name = name_of(kernel)
     count = len(interface.results)
     outs = ", ".join([f"%r#{i}" for i in range(count)] if count > 1 else ["%r"])
-    return f"""
-func.func private @{name}({signature}) -> ({results})
-func.func @main({", ".join(f"{o}: {t}" for o, t in zip(operands, types, strict=True))})
-    -> ({results}) {{
-{chr(10).join(dims)}
+    arguments = ", ".join(f"{o}: {t}" for o, t in zip(operands, types, strict=True))
+    # Results in memory of the caller's.
+    storage = ", ".join(
+        f"%out{i}: {t.type} {{iree.abi.output = {i} : index}}"
+        for i, t in enumerate(interface.results)
+    )
+    body = f"""{chr(10).join(dims)}
 %r{f":{count}" if count > 1 else ""} = func.call @{name}({", ".join([*operands, *symbols])})
     : ({signature}) -> ({results})
-return {outs} : {results}
+return {outs} : {results}"""
+    return f"""
+func.func private @{name}({signature}) -> ({results})
+func.func @main({arguments}) -> ({results}) {{
+{body}
+}}
+func.func @in_place({arguments}, {storage}) -> ({results}) {{
+{body}
 }}"""
 
 

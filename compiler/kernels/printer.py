@@ -181,6 +181,20 @@ class Printer:
         """`arith.cmpi` of indices: `slt`, `ult`, `eq`."""
         return self.op(f"arith.cmpi {predicate}, {self.index(a)}, {self.index(b)} : index", "i1")
 
+    def less(self, a: Index, b: Index) -> Value | bool:
+        """a < b, as signed numbers."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a < b
+        return self.compare("slt", a, b)
+
+    def both(self, a: Value | bool, b: Value | bool) -> Value | bool:
+        """Whether both hold."""
+        if isinstance(a, bool):
+            return b if a else False
+        if isinstance(b, bool):
+            return a if b else False
+        return self.op(f"arith.andi {a}, {b} : i1", "i1")
+
     # --- memory ---
 
     def load(self, buffer: Buffer, at: Sequence[Index], lanes: int) -> Value:
@@ -321,11 +335,17 @@ class Printer:
         loop.results = tuple(Value(f"{group}#{i}", v.type) for i, v in enumerate(carried))
 
     @contextmanager
-    def when(self, condition: Value) -> Generator[None]:
+    def when(self, condition: Value | bool) -> Generator[None]:
         """Runs what stands in the `with` if the condition (i1) holds."""
+        if condition is True:
+            yield
+            return
+        place = len(self._lines)
         self._lines.append(f"scf.if {condition} {{")
         yield
         self._lines.append("}")
+        if condition is False:
+            del self._lines[place:]
 
 
 def _literal(number: float, element: str) -> str:

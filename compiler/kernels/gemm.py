@@ -1,0 +1,472 @@
+"""GEMM: C = epilogue(A · B) with weights B packed at compile time, in f32 or bf16.
+
+B lies in panels of `vectors` registers' width; row k of a panel (for bf16 the pair of rows 2k and
+2k + 1, interleaved) is contiguous, so that a panel is read in one stream. The innermost loop runs
+over k and keeps a tile of `rows` × `vectors` registers of sums; each element of A is broadcast.
+
+With `rows_outer` false, a panel of B stays in L2 while all row tiles of A pass by, and the next
+panel is prefetched meanwhile: large weights come from memory once per call, and the arithmetic
+hides it. With `rows_outer` true a tile of A stays in L1 while all of B, small, passes by.
+
+Where `rows` doesn't divide M, the last tile is smaller if M is known. If it isn't, the last tile
+computes its last row again in place of those that aren't there, and doesn't store them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noema.kernels.epilogue import NOTHING, Activate, Epilogue, narrow
+from noema.kernels.executable import Extent, Interface, Scope, Tensor, executable
+from noema.kernels.kernel import Isa, Unsuitable
+from noema.kernels.printer import Buffer, Index, Printer, Value
+
+SCRATCH_BYTES = 512 << 10
+"""Most that a workgroup packs of A: code generation lets a dispatch use 1 MiB of its stack."""
+
+_AHEAD = 64
+"""Cache lines that a single row tile asks for ahead of its use: about what memory takes to answer
+at the speed at which one core reads."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How a GEMM is cut.
+
+    Attributes:
+        rows: Of a register tile.
+        vectors: Registers of a register tile's width, and of a panel of B.
+        row_split: Workgroups that share the row tiles.
+        column_split: Workgroups that share the panels.
+        rows_outer: Whether the loop over row tiles is around the one over panels.
+        pack: Whether a workgroup copies its rows of A to scratch memory first: against rows that
+            lie a multiple of 4096 bytes apart, and to convert.
+        unroll: Steps of k per turn of the innermost loop.
+    """
+
+    rows: int
+    vectors: int
+    row_split: int = 1
+    column_split: int = 1
+    rows_outer: bool = False
+    pack: bool = False
+    unroll: int = 4
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """C[m, n] = epilogue(A[m, k] · B[k, n]).
+
+    Operands: A, B as `packed` gives it, then the epilogue's. Result: C, of the epilogue's element.
+
+    Attributes:
+        m: Rows, or a symbol.
+        n: Columns.
+        k: Length of the products.
+        isa: What to print for.
+        tile: How it is cut.
+        element: Of A and B as they are multiplied: f32, or bf16 with sums in f32.
+        epilogue: What is done to the sums.
+        lhs: Element of A in memory; f32 is rounded to bf16 while it is packed.
+        lhs_width: Columns of the matrix of which A is a part; 0 if A is all of it.
+        lhs_start: A's first column in it.
+    """
+
+    m: Extent
+    n: int
+    k: int
+    isa: Isa
+    tile: Tile
+    element: str = "f32"
+    epilogue: Epilogue = NOTHING
+    lhs: str = ""
+    lhs_width: int = 0
+    lhs_start: int = 0
+    kind: str = field(default="gemm", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.element not in ("f32", "bf16"):
+            raise Unsuitable(f"products of {self.element}")
+        if self.element == "bf16" and not self.isa.bf16:
+            raise Unsuitable("the processor doesn't multiply bf16")
+        if self.lhs_element != self.element and not self.tile.pack:
+            raise Unsuitable("A is converted only while it is packed")
+        if self.n < 1 or self.k < 1 or self.m == 0:
+            raise Unsuitable("nothing to multiply")
+        if self.tile.pack and self.tile.rows * self.packed_bytes > SCRATCH_BYTES:
+            raise Unsuitable("a row tile of A is too much to pack on the stack")
+
+    @property
+    def lhs_element(self) -> str:
+        return self.lhs or self.element
+
+    @property
+    def interface(self) -> Interface:
+        width = self.lhs_width or self.k
+        return Interface(
+            (
+                Tensor(self.lhs_element, (self.m, width)),
+                Tensor(self.element, self.packed_shape),
+                *self.epilogue.operands((self.m, self.n)),
+            ),
+            (Tensor(self.epilogue.element, (self.m, self.n)),),
+        )
+
+    @property
+    def packed_shape(self) -> tuple[int, int, int]:
+        """Panels; rows or pairs of rows; elements of one in a panel."""
+        return (self._panels, -(-self.k // self._pair), self._width * self._pair)
+
+    @property
+    def operations(self) -> int | None:
+        return None if isinstance(self.m, str) else 2 * self.m * self.n * self.k
+
+    def describe(self) -> str:
+        t = self.tile
+        order = "rows outer" if t.rows_outer else "columns outer"
+        packs = ", packs A" if t.pack else ""
+        return (
+            f"{self.m}×{self.k}×{self.n} {self.element}, epilogue {self.epilogue.describe()}, "
+            f"tile {t.rows}×{t.vectors * self.isa.lanes}, {order}, "
+            f"{t.row_split}×{t.column_split} workgroups{packs}"
+        )
+
+    def packed(self, weights: NDArray[Any]) -> NDArray[Any]:
+        """B as this kernel reads it.
+
+        Args:
+            weights: (k, n), of the kernel's element type.
+
+        Returns:
+            Of `packed_shape`; columns and rows that fill panels and pairs up are zero.
+        """
+        panels, steps, _ = self.packed_shape
+        padded = np.zeros((steps * self._pair, panels * self._width), weights.dtype)
+        padded[: self.k, : self.n] = weights
+        cut = padded.reshape(steps, self._pair, panels, self._width)
+        return np.ascontiguousarray(cut.transpose(2, 0, 3, 1)).reshape(self.packed_shape)
+
+    def print(self, name: str) -> str:
+        t = self.tile
+
+        def grid(p: Printer, symbols: Any) -> Sequence[Index]:
+            return (t.column_split, t.row_split)
+
+        return executable(
+            name, self.interface, grid, lambda s: _Body(self, s, self._packed_stride).print()
+        )
+
+    @property
+    def packed_bytes(self) -> int:
+        """Of a row of A in scratch memory."""
+        return self._packed_stride * (4 // self._pair)
+
+    @property
+    def _pair(self) -> int:
+        return 2 if self.element == "bf16" else 1
+
+    @property
+    def _width(self) -> int:
+        return self.tile.vectors * self.isa.lanes
+
+    @property
+    def _panels(self) -> int:
+        return -(-self.n // self._width)
+
+    @property
+    def _packed_stride(self) -> int:
+        # Whole cache lines and one more, so that rows start in different sets.
+        line = 16 * self._pair
+        return -(-self.k // line) * line + line
+
+
+def candidates(
+    m: Extent,
+    n: int,
+    k: int,
+    isa: Isa,
+    element: str = "f32",
+    epilogue: Epilogue = NOTHING,
+    threads: int = 2,
+) -> list[Gemm]:
+    """Kernels for a product, the analytic choice first.
+
+    Args:
+        m: Rows, or a symbol.
+        n: Columns.
+        k: Length of the products.
+        isa: What to print for.
+        element: Of the products.
+        epilogue: What is done to the sums.
+        threads: Workers that the program will have.
+
+    Raises:
+        Unsuitable: There is none.
+    """
+    return [Gemm(m, n, k, isa, default_tile(m, n, k, isa, element, threads), element, epilogue)]
+
+
+def default_tile(m: Extent, n: int, k: int, isa: Isa, element: str, threads: int) -> Tile:
+    """The analytic choice."""
+    rows, vectors = (8, 3) if isa.registers == 32 else (6, 2)
+    if isinstance(m, int):
+        tiles = -(-m // rows)
+        rows = -(-m // tiles)
+    panels = -(-n // (vectors * isa.lanes))
+    size = n * k * (2 if element == "bf16" else 4)
+    outer = size * 2 <= isa.l2
+    if outer and not isinstance(m, str) and m >= 16 * rows:
+        return Tile(rows, vectors, threads, 1, True)
+    return Tile(rows, vectors, 1, min(threads, panels))
+
+
+def _share(p: Printer, count: Index, part: Value, parts: int) -> tuple[Index, Index]:
+    """The part's share of `count` things: first, and one past the last."""
+    if parts == 1:
+        return 0, count
+    return p.div(p.mul(part, count), parts), p.div(p.mul(p.add(part, 1), count), parts)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A row tile: its first row, how many are computed, and how many of those there are."""
+
+    first: Index
+    computed: int
+    there: Index
+    number: Index
+    """Among the workgroup's row tiles."""
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel of B: its number, its registers' width, and the mask of the last one, if any."""
+
+    number: Index
+    vectors: int
+    mask: Value | None
+
+
+class _Body:
+    """Prints what one workgroup does."""
+
+    def __init__(self, spec: Gemm, scope: Scope, packed_stride: int) -> None:
+        p, tile = scope.printer, spec.tile
+        self.spec, self.p, self.tile, self.lanes = spec, p, tile, spec.isa.lanes
+        self.pair = 2 if spec.element == "bf16" else 1
+        self.a, self.b, *self.extra = scope.operands
+        self.c = scope.results[0]
+        self.m = scope.extent(spec.m)
+        self.panels, self.steps, self.panel_row = spec.packed_shape
+        column, row, _ = scope.workgroup
+        tiles = _share(p, p.ceildiv(self.m, tile.rows), row, tile.row_split)
+        self.low, self.high = (p.mul(t, tile.rows) for t in tiles)
+        self.high = p.min(self.high, self.m)
+        self.panel_range = _share(p, self.panels, column, tile.column_split)
+        # A long epilogue on every register of the tile would be long code, and rows that may not
+        # be there are left out by a loop: both take the sums from memory.
+        self.sums: Buffer | None = None
+        if isinstance(self.m, Value) or any(isinstance(s, Activate) for s in spec.epilogue.steps):
+            self.sums = p.scratch((tile.rows, tile.vectors * self.lanes), "f32")
+        self.block = 0
+        self.packed: Buffer | None = None
+        if tile.pack:
+            most = SCRATCH_BYTES // spec.packed_bytes // tile.rows * tile.rows
+            self.block = tile.rows if tile.rows_outer else most
+            if isinstance(self.m, int):
+                tiles_each = -(-self.m // (tile.rows * tile.row_split))
+                self.block = min(self.block, tiles_each * tile.rows)
+            self.packed = p.scratch((self.block, packed_stride), spec.element)
+
+    def print(self) -> None:
+        p = self.p
+        if self.packed is None:
+            self.rows_and_panels(self.low, self.high, 0)
+            return
+        with p.loop(self.low, self.high, self.block) as blocks:
+            end = p.min(p.add(blocks.index, self.block), self.high)
+            self.pack(self.packed, blocks.index, end)
+            self.rows_and_panels(blocks.index, end, blocks.index)
+
+    def rows_and_panels(self, low: Index, high: Index, origin: Index) -> None:
+        """All tiles of some rows; `origin` is the row of A that the source of A begins with."""
+        if self.tile.rows_outer:
+            self.each_row_tile(
+                low, high, lambda r: self.each_panel(lambda q: self.multiply(r, q, origin, 0))
+            )
+            return
+        tiles = self.p.ceildiv(self.p.sub(high, low), self.tile.rows)
+        self.each_panel(
+            lambda q: self.each_row_tile(low, high, lambda r: self.multiply(r, q, origin, tiles))
+        )
+
+    def pack(self, packed: Buffer, low: Index, high: Index) -> None:
+        """Copies rows of A, filled up with zeros to whole vectors."""
+        p, k, start = self.p, self.spec.k, self.spec.lhs_start
+        lanes = self.lanes * (self.pair if self.spec.lhs_element == self.spec.element else 1)
+        with p.loop(low, high) as rows:
+            at = p.sub(rows.index, low)
+            with p.loop(0, k - k % lanes, lanes) as columns:
+                value = p.load(self.a, [rows.index, p.add(columns.index, start)], lanes)
+                p.store(narrow(p, value, self.spec.element), packed, [at, columns.index])
+            if k % lanes:
+                zero = p.splat(0, lanes, self.spec.lhs_element)
+                place = [rows.index, k - k % lanes + start]
+                value = p.load_masked(self.a, place, p.mask(k % lanes, lanes), zero)
+                p.store(narrow(p, value, self.spec.element), packed, [at, k - k % lanes])
+
+    # --- the loops around a tile ---
+
+    def each_row_tile(self, low: Index, high: Index, print_tile: Callable[[_Rows], None]) -> None:
+        p, rows = self.p, self.tile.rows
+        # `low` is a multiple of the tile's rows, `high` too unless it is m.
+        whole = p.mul(p.div(self.m, rows), rows)
+        if whole != 0:
+            with p.loop(low, p.min(high, whole), rows) as loop:
+                number = p.div(p.sub(loop.index, low), rows)
+                print_tile(_Rows(loop.index, rows, rows, number))
+        left = p.sub(self.m, whole)
+        if left == 0:
+            return
+        number = p.div(p.sub(whole, low), rows)
+        if isinstance(left, int):
+            with p.when(p.less(whole, high)):
+                print_tile(_Rows(whole, left, left, number))
+            return
+        half = rows // 2
+        last = p.less(whole, high)
+        with p.when(p.both(last, p.less(left, half + 1))):
+            print_tile(_Rows(whole, half, left, number))
+        with p.when(p.both(last, p.less(half, left))):
+            print_tile(_Rows(whole, rows, left, number))
+
+    def each_panel(self, print_tile: Callable[[_Panel], None]) -> None:
+        p, n, width = self.p, self.spec.n, self.tile.vectors * self.lanes
+        low, high = self.panel_range
+        if n >= width:
+            with p.loop(low, p.min(high, n // width)) as loop:
+                print_tile(_Panel(loop.index, self.tile.vectors, None))
+        if n % width:
+            with p.when(p.less(n // width, high)):
+                lanes = n % self.lanes
+                mask = p.mask(lanes, self.lanes) if lanes else None
+                print_tile(_Panel(n // width, -(-(n % width) // self.lanes), mask))
+
+    # --- a tile ---
+
+    def multiply(self, rows: _Rows, panel: _Panel, origin: Index, tiles: Index) -> None:
+        """One tile of C; `tiles` row tiles pass by this panel, 0 if the order is another."""
+        p, unroll = self.p, self.tile.unroll
+        last = p.sub(self.m, 1)
+        places: list[Index] = []
+        for i in range(rows.computed):
+            row = p.add(rows.first, i)
+            if rows.there != rows.computed:
+                row = p.min(row, last)
+            places.append(p.sub(row, origin))
+        sums = [p.splat(0, self.lanes)] * (rows.computed * panel.vectors)
+        whole = self.spec.k // self.pair
+        ask = self.prefetcher(rows, panel, tiles)
+        if whole >= unroll:
+            with p.loop(0, whole // unroll * unroll, unroll, sums) as loop:
+                ask(loop.index)
+                now: Sequence[Value] = loop.carried
+                for u in range(unroll):
+                    now = self.step(now, places, panel, p.add(loop.index, u))
+                loop.give(now)
+            sums = list(loop.results)
+        for step in range(whole // unroll * unroll, self.steps):
+            sums = self.step(sums, places, panel, step)
+        self.finish(sums, rows, panel)
+
+    def prefetcher(self, rows: _Rows, panel: _Panel, tiles: Index) -> Callable[[Index], None]:
+        """Asks for what is multiplied later; takes the step of k.
+
+        While `tiles` row tiles multiply a panel, they ask for the next one: of the lines that
+        correspond to those of a turn of the innermost loop, each tile for another part. A single
+        tile asks for what it will itself need soon.
+        """
+        p = self.p
+        lines = max(1, self.tile.unroll * self.tile.vectors * self.lanes // 16)
+        if tiles == 0:
+            return lambda _: None
+        distance: Index = 0
+        number = p.add(panel.number, 1)
+        locality = 2
+        if tiles == 1:
+            count, number, distance, locality = lines, panel.number, _AHEAD, 3
+        elif isinstance(tiles, int):
+            count = -(-lines // tiles)
+            distance = p.div(p.mul(rows.number, lines), tiles)
+        else:
+            # Not known how many: as if there were four, and the others ask again for the last.
+            count = -(-lines // 4)
+            distance = p.min(p.mul(rows.number, count), lines - count)
+
+        def ask(step: Index) -> None:
+            for i in range(count):
+                words = p.mul(p.add(distance, i), 16)
+                p.prefetch(self.b, [number, step, p.mul(words, self.pair)], locality)
+
+        return ask
+
+    def step(
+        self, sums: Sequence[Value], places: Sequence[Index], panel: _Panel, step: Index
+    ) -> list[Value]:
+        """Adds the products of one k, or one pair of them."""
+        p, lanes = self.p, self.lanes * self.pair
+        b = [p.load(self.b, [panel.number, step, j * lanes], lanes) for j in range(panel.vectors)]
+        made: list[Value] = []
+        for i, place in enumerate(places):
+            a = self.broadcast(place, p.mul(step, self.pair))
+            for j in range(panel.vectors):
+                made.append(self.multiply_add(a, b[j], sums[i * panel.vectors + j]))
+        return made
+
+    def broadcast(self, place: Index, k: Index) -> Value:
+        """A[place, k] in all lanes; for bf16 with A[place, k + 1], or 0 beyond A."""
+        p = self.p
+        source, column = self.a, p.add(k, self.spec.lhs_start)
+        if self.packed is not None:
+            source, column = self.packed, k
+        if self.pair == 1:
+            return p.broadcast(p.read(source, [place, column]), self.lanes)
+        if k == self.spec.k - 1 and self.packed is None:
+            bits = p.convert("arith.bitcast", p.read(source, [place, column]), "i16")
+            word = p.convert("arith.extui", bits, "i32")
+        else:
+            two = p.bitcast(p.load(source, [place, column], 2), "vector<1xi32>")
+            word = p.op(f"vector.extract {two}[0] : i32 from vector<1xi32>", "i32")
+        return p.bitcast(p.broadcast(word, self.lanes), f"vector<{2 * self.lanes}xbf16>")
+
+    def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
+        if self.pair == 1:
+            return self.p.fma(a, b, c)
+        return self.p.call_intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", [c, a, b], c.type)
+
+    def finish(self, sums: Sequence[Value], rows: _Rows, panel: _Panel) -> None:
+        """The epilogue, and the stores."""
+        p, vectors = self.p, panel.vectors
+        column = p.mul(panel.number, self.tile.vectors * self.lanes)
+
+        def store(value: Value, row: Index, j: int) -> None:
+            at = [p.add(rows.first, row), p.add(column, j * self.lanes)]
+            mask = panel.mask if j == vectors - 1 else None
+            self.spec.epilogue.store(p, value, self.c, at, self.extra, mask)
+
+        if self.sums is None:
+            for i in range(rows.computed):
+                for j in range(vectors):
+                    store(sums[i * vectors + j], i, j)
+            return
+        for i in range(rows.computed):
+            for j in range(vectors):
+                p.store(sums[i * vectors + j], self.sums, [i, j * self.lanes])
+        with p.loop(0, rows.there) as loop:
+            for j in range(vectors):
+                store(p.load(self.sums, [loop.index, j * self.lanes], self.lanes), loop.index, j)
