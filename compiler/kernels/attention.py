@@ -112,6 +112,9 @@ def candidates(problem: AttentionProblem, isa: Isa) -> list[Attention]:
     if packed is not None and packed <= 3:
         tiles += [AttentionTile(packed, 1, packed, b, direct=True) for b in (512, 256, 128)]
     shapes = ((4, 4), (8, 2), (6, 4), (8, 3)) if isa.registers >= 32 else ((6, 2), (4, 2))
+    if problem.causal:
+        # Narrow panels follow the diagonal closer.
+        shapes = sorted(shapes, key=lambda shape: shape[1])
     heads = problem.key_heads * (problem.batch if isinstance(problem.batch, int) else 1)
     for rows, vectors in shapes:
         for queries in (128, 64, 32, 16, 8, 4):

@@ -15,7 +15,11 @@ from noema.kernels.attention_softmax import added, softmax
 from noema.kernels.attention_workgroup import Block, Source, Workgroup
 from noema.kernels.epilogue import widen
 from noema.kernels.executable import Scope
-from noema.kernels.printer import Index, Value
+from noema.kernels.printer import Buffer, Index, Value
+
+_AHEAD = 8 << 10
+"""How far ahead of its use memory is asked for, in bytes of one head: a cache of a decoder comes
+from memory, and the processor's own prefetching stops at each page. 4 to 32 KiB do the same."""
 
 
 def print_body(plan: AttentionPlan, scope: Scope) -> None:
@@ -210,14 +214,18 @@ def _direct_scores(work: Workgroup, block: Block) -> None:
     with p.loop(0, p.ceildiv(block.count, lanes_)) as loop:
         base = p.mul(loop.index, lanes_)
         positions = work.positions(block, base, lanes_)
+        source, first = block.source, p.add(block.start, base)
+        _ask_for(work, source.k_heads, source.k, work.a.size, first, lanes_)
         for row in range(work.t.rows):
-            sums = [p.splat(0, lanes_)] * lanes_
-            for word in range(0, work.q_words, lanes_):
-                q = p.load(work.q, [row, word], lanes_)
-                sums = [
-                    work.dot(work.key_words(block.source, at, word), q, s)
-                    for at, s in zip(positions, sums, strict=True)
-                ]
+            words = range(0, work.q_words, lanes_)
+            q = [p.load(work.q, [row, word], lanes_) for word in words]
+            sums: list[Value] = []
+            # Key by key, as they lie in memory.
+            for at in positions:
+                total = p.splat(0, lanes_)
+                for word, factor in zip(words, q, strict=True):
+                    total = work.dot(work.key_words(source, at, word), factor, total)
+                sums.append(total)
             p.store(lanes.reduce_rows(p, sums, lambda a, b: added(p, a, b)), work.s, [row, base])
 
 
@@ -225,9 +233,10 @@ def _direct_product(work: Workgroup, block: Block) -> None:
     p, lanes_ = work.p, work.lanes
     tile: list[Index] = list(range(work.t.rows))
     columns: list[Index] = list(range(0, work.plan.columns, lanes_))
-    start = _so_far(work, block, tile, columns)
+    start, source = _so_far(work, block, tile, columns), block.source
     with p.loop(0, block.count, carried=[v for row in start for v in row]) as loop:
         position = p.add(block.start, loop.index)
+        _ask_for(work, source.v_heads, source.v, work.a.value_size, position, 1)
         sums = list(loop.carried)
         for j, column in enumerate(range(0, work.plan.columns, lanes_)):
             value = widen(p, work.value(block.source, position, column))
@@ -239,3 +248,16 @@ def _direct_product(work: Workgroup, block: Block) -> None:
     width = len(columns)
     results = [loop.results[i * width : (i + 1) * width] for i in range(len(tile))]
     _store_tile(work, results, tile, columns)
+
+
+def _ask_for(
+    work: Workgroup, heads: Heads, buffer: Buffer, size: int, position: Index, count: int
+) -> None:
+    """Asks memory for `count` positions that lie `_AHEAD` bytes of a head's rows further on."""
+    p = work.p
+    width = 2 if work.a.element == "bf16" else 4
+    far = -(-_AHEAD // (size * width))
+    for i in range(count):
+        then = p.add(position, i + far)
+        for column in range(0, size, 64 // width):
+            p.prefetch(buffer, heads.at(p, work.batch, work.key_head, then, column), 3)
