@@ -174,16 +174,21 @@ def candidates(problem: ConvProblem, isa: Isa, threads: int = 2) -> tuple[Conv, 
     Raises:
         Unsuitable: The kernel can't serve it.
     """
+    return tuple(kernel for _, kernel in estimates(problem, isa, threads))
+
+
+def estimates(problem: ConvProblem, isa: Isa, threads: int) -> list[tuple[float, Conv]]:
+    """`candidates`, each with the cycles that it is estimated to take."""
     problem.check(isa)
-    found: list[Conv] = []
-    for _, tile in sorted(tiles(problem, isa, threads), key=lambda pair: pair[0]):
+    found: list[tuple[float, Conv]] = []
+    for cycles, tile in sorted(tiles(problem, isa, threads), key=lambda pair: pair[0]):
         kernel = Conv(problem, tile, isa)
-        alike = [k for k in found if k.tile.vectors == tile.vectors]
+        alike = [k for _, k in found if k.tile.vectors == tile.vectors]
         if len(alike) < 2 and kernel.scratch <= SCRATCH:
-            found.append(kernel)
+            found.append((cycles, kernel))
     if not found:
         raise Unsuitable("the inputs of one output row don't fit in scratch")
-    return tuple(found)
+    return found
 
 
 @dataclass

@@ -13,11 +13,14 @@ from noema.kernels.window import Window
 SCRATCH = 896 << 10
 """Bytes of scratch that a workgroup may use: its stack less what spills."""
 
-_STARTING = 1500.0
+STARTING = 1500.0
 """Cycles to start a workgroup."""
 
-_STREAMED = 32
+STREAMED = 32
 """Bytes of weights that cost a cycle although they are fetched ahead."""
+
+STORING = 3
+"""Steps that setting the sums of a register tile up and storing them takes."""
 
 _LATENCY = 4
 """Cycles from a product's operands to its sum; as many sums must be under way at least."""
@@ -127,11 +130,13 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
             block = block_of(problem, rows, columns, isa)
             down = -(-height // rows)
             copy = block.bytes / (4 * isa.lanes) * 1.5
-            steps = _steps(rows, columns, most, vectors)
+            cycles = steps(rows, columns, most, vectors)
             for share in {-(-panels // s) for s in range(1, panels + 1)}:
                 workgroups = batch * problem.groups * across * down * -(-panels // share)
                 turns = -(-workgroups // threads)
-                one = _STARTING + copy + steps * depth * share + share * chunk / _STREAMED
+                one = (
+                    STARTING + copy + cycles * (depth + STORING) * share + share * chunk / STREAMED
+                )
                 tile = ConvTile(
                     most,
                     vectors,
@@ -167,8 +172,15 @@ def _rows(problem: ConvProblem, columns: int, isa: Isa) -> list[int]:
     return fitting or [1]
 
 
-def _steps(rows: int, columns: int, most: int, vectors: int) -> float:
-    """Cycles that a block takes per step of the sums."""
+def steps(rows: int, columns: int, most: int, vectors: int) -> float:
+    """Cycles that register tiles over `rows` of `columns` take per step of their sums.
+
+    Args:
+        rows: Rows of pixels.
+        columns: Pixels of a row.
+        most: Pixels of a register tile.
+        vectors: Vectors of filters of a register tile.
+    """
     together = min(most // columns, rows)
 
     def step(pixels: int) -> int:
