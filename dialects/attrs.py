@@ -7,8 +7,12 @@ a verifier can refuse anything else and a reader finds all of it on one screen.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from noema.workload import ComponentKind
+
+if TYPE_CHECKING:
+    from torch_mlir import ir
 
 
 class ActivationKind(StrEnum):
@@ -220,3 +224,8 @@ SEMANTIC_ATTRIBUTES: dict[str, type[StrEnum] | None] = {
 
 SYMBOLS = "sem.symbols"
 """Attribute of the function: the symbol of each dimension of each argument, "" where static."""
+
+
+def semantics_of(op: ir.Operation) -> dict[str, ir.Attribute]:
+    """The `SEMANTIC_ATTRIBUTES` of an op; an op that replaces it carries them too."""
+    return {name: op.attributes[name] for name in SEMANTIC_ATTRIBUTES if name in op.attributes}

@@ -7,7 +7,10 @@ from torch_mlir.dialects import torch as torch_dialect
 from torch_mlir.dialects._ods_common import _cext
 from torch_mlir.passmanager import PassManager
 
-from noema.dialects.sem import Sem
+from noema.dialects import optimized, sem
+
+OP_MODULES = (sem, optimized)
+"""Where the ops of the dialect are defined: loading it loads what these hold."""
 
 
 def new_context(*, lowers: bool = True) -> ir.Context:
@@ -34,5 +37,5 @@ def new_context(*, lowers: bool = True) -> ir.Context:
             PassManager.parse(
                 "builtin.module(torch-backend-to-linalg-on-tensors-backend-pipeline)"
             ).run(ir.Module.create().operation)
-        Sem.load()
+        sem.Sem.load()
     return context

@@ -17,7 +17,7 @@ Element types are those of `noema.dtypes`: signless integers are signed ones, `u
 
 # No `from __future__ import annotations` here: ext reads the field annotations as objects.
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from torch_mlir import ir
@@ -26,8 +26,8 @@ from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, r
 
 from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
-from noema.dialects.elements import spelling
 from noema.dialects.shapes import broadcast_shapes, compatible, extents_of, same_shape, shape_of
+from noema.dialects.verify import checked, element_of, flag, integer, integers, number, text
 
 Tensor = ir.RankedTensorType
 MAX_INPUTS = 16
@@ -65,51 +65,6 @@ class Sem(Dialect, name="sem"):
     """The dialect object; `context.new_context` loads it."""
 
 
-def _fail(op: Any, message: str) -> bool:
-    op.location.emit_error(f"'{op.name}' op {message}")
-    return False
-
-
-def _checked(check: Callable[[Any], str | None]) -> Callable[[Any], bool]:
-    """Turns a check that returns a complaint into a verifier; nothing may escape from one."""
-
-    def verify_invariants(op: Any) -> bool:
-        for value in (*op.operands, *op.results):
-            if not isinstance(value.type, Tensor):
-                return _fail(op, f"takes and gives ranked tensors, not {value.type}")
-        try:
-            complaint = check(op)
-        except (KeyError, ValueError, IndexError) as error:
-            complaint = f"is malformed: {error}"
-        return complaint is None or _fail(op, complaint)
-
-    return verify_invariants
-
-
-def _flag(op: Any, name: str) -> bool:
-    return bool(ir.IntegerAttr(op.attributes[name]).value)
-
-
-def _int(op: Any, name: str) -> int:
-    return int(ir.IntegerAttr(op.attributes[name]).value)
-
-
-def _float(op: Any, name: str) -> float:
-    return float(ir.FloatAttr(op.attributes[name]).value)
-
-
-def _element(value: ir.Value) -> str:
-    return spelling(Tensor(value.type).element_type)
-
-
-def _text(op: Any, name: str) -> str:
-    return ir.StringAttr(op.attributes[name]).value
-
-
-def _ints(op: Any, name: str) -> list[int]:
-    return list(ir.DenseI64ArrayAttr(op.attributes[name]))
-
-
 class ConstantOp(Sem.Operation, name="constant", traits=[Pure]):
     """A small constant held in the IR: `value` is an elements attribute of the result type."""
 
@@ -117,7 +72,7 @@ class ConstantOp(Sem.Operation, name="constant", traits=[Pure]):
     value: Any = attribute(kw_only=True)
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         got, want = op.attributes["value"].type, op.results[0].type
         return None if got == want else f"value has type {got}, result has type {want}"
@@ -130,9 +85,9 @@ class ParamOp(Sem.Operation, name="param", traits=[Pure]):
     parameter: ir.StringAttr = attribute(kw_only=True)
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
-        return None if _text(op, "parameter") else "has an empty parameter name"
+        return None if text(op, "parameter") else "has an empty parameter name"
 
 
 class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
@@ -148,14 +103,14 @@ class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
     transpose_rhs: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         lhs, rhs = shape_of(op.operands[0]), shape_of(op.operands[1])
         if len(lhs) < 2 or len(rhs) < 2:
             return "takes operands of rank 2 or more"
-        if _flag(op, "transpose_lhs"):
+        if flag(op, "transpose_lhs"):
             lhs = (*lhs[:-2], lhs[-1], lhs[-2])
-        if _flag(op, "transpose_rhs"):
+        if flag(op, "transpose_rhs"):
             rhs = (*rhs[:-2], rhs[-1], rhs[-2])
         if not compatible(lhs[-1], rhs[-2]):
             return f"contraction extents differ: {lhs[-1]} and {rhs[-2]}"
@@ -169,7 +124,8 @@ class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
 class ConvOp(Sem.Operation, name="conv", traits=[Pure]):
     """Convolution, channels first: x (N, C, spatial…), weight (F, C/groups, kernel…), bias (F).
 
-    `pads` holds the begins of all spatial dimensions, then the ends.
+    `pads` holds the begins of all spatial dimensions, then the ends. With the attribute
+    `channels_last`, x and the result are (N, spatial…, C); the weight stays as it is.
     """
 
     x: Operand[Tensor]
@@ -182,14 +138,16 @@ class ConvOp(Sem.Operation, name="conv", traits=[Pure]):
     groups: ir.IntegerAttr = attribute(kw_only=True)
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         x, w, res = shape_of(op.operands[0]), shape_of(op.operands[1]), shape_of(op.results[0])
         spatial = len(x) - 2
         if spatial < 1 or len(w) != len(x) or len(res) != len(x):
             return f"needs x, weight and result of one rank ≥ 3, has {len(x)}, {len(w)}, {len(res)}"
-        strides, dilations, pads = (_ints(op, n) for n in ("strides", "dilations", "pads"))
-        groups = _int(op, "groups")
+        if "channels_last" in op.attributes:
+            x, res = ((s[0], s[-1], *s[1:-1]) for s in (x, res))
+        strides, dilations, pads = (integers(op, n) for n in ("strides", "dilations", "pads"))
+        groups = integer(op, "groups")
         if (len(strides), len(dilations), len(pads)) != (spatial, spatial, 2 * spatial):
             return f"has {spatial} spatial dimensions; strides, dilations or pads disagree"
         if min(strides, default=1) < 1 or min(dilations, default=1) < 1 or groups < 1:
@@ -218,11 +176,11 @@ class SoftmaxOp(Sem.Operation, name="softmax", traits=[Pure]):
     log: Bool = attribute(default_factory=lambda: ir.BoolAttr.get(False))
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         x, res = shape_of(op.operands[0]), shape_of(op.results[0])
-        if not 0 <= _int(op, "axis") < len(x):
-            return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
+        if not 0 <= integer(op, "axis") < len(x):
+            return f"axis {integer(op, 'axis')} is outside rank {len(x)}"
         return None if same_shape(x, res) else f"result shape is {res}, expected {x}"
 
 
@@ -246,19 +204,19 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
     epsilon: ir.FloatAttr = attribute(kw_only=True)
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
-        kind, x, res = _text(op, "kind"), shape_of(op.operands[0]), shape_of(op.results[0])
+        kind, x, res = text(op, "kind"), shape_of(op.operands[0]), shape_of(op.results[0])
         if kind not in _NORMS:
             return f"kind {kind!r} is none of {', '.join(NormKind)}"
         if not same_shape(x, res):
             return f"result shape is {res}, expected {x}"
-        if not 0 <= _int(op, "axis") < max(len(x), 1):
-            return f"axis {_int(op, 'axis')} is outside rank {len(x)}"
+        if not 0 <= integer(op, "axis") < max(len(x), 1):
+            return f"axis {integer(op, 'axis')} is outside rank {len(x)}"
         given = list(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
         if (kind == NormKind.BATCH) != (given == [1, 1]):
             return "takes mean and variance if and only if kind is batch"
-        groups = _int(op, "groups")
+        groups = integer(op, "groups")
         if groups < 1 or (x[1:2] and x[1] is not None and x[1] % groups):
             return f"has {x[1]} channels, not a multiple of {groups} groups"
         return None
@@ -306,11 +264,11 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     kv_num_heads: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         given = [*slots(op), *[None] * 7][:7]
         operands = [None if v is None else shape_of(v) for v in given]
-        heads = (_int(op, "q_num_heads"), _int(op, "kv_num_heads"))
+        heads = (integer(op, "q_num_heads"), integer(op, "kv_num_heads"))
         wanted, complaint = shapes.attention(operands, *heads)
         if complaint:
             return complaint
@@ -322,9 +280,9 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
         first = given[0]
         assert first is not None
         for value in (*given[1:3], *given[4:6], *slots(op, "result")[:3]):
-            if value is not None and _element(value) != _element(first):
-                return f"has q of {_element(first)} and another operand of {_element(value)}"
-        if not _float(op, "scale") or _float(op, "softcap") < 0:
+            if value is not None and element_of(value) != element_of(first):
+                return f"has q of {element_of(first)} and another operand of {element_of(value)}"
+        if not number(op, "scale") or number(op, "softcap") < 0:
             return "has a scale of 0, or a negative softcap"
         return None
 
@@ -352,18 +310,18 @@ class RopeOp(Sem.Operation, name="rope", traits=[Pure]):
     rotary_embedding_dim: ir.IntegerAttr = attribute(default_factory=lambda: _i64(0))
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         operands = [shape_of(v) for v in op.operands]
         complaint = shapes.rope(
             (*operands, *[None] * (4 - len(operands))),
-            _int(op, "rotary_embedding_dim"),
-            _int(op, "num_heads"),
+            integer(op, "rotary_embedding_dim"),
+            integer(op, "num_heads"),
         )
         if complaint:
             return complaint
         x, cos, sin = list(op.operands)[:3]
-        if len({_element(v) for v in (x, cos, sin, op.results[0])}) != 1:
+        if len({element_of(v) for v in (x, cos, sin, op.results[0])}) != 1:
             return "has x, cos, sin and result of different element types"
         res = shape_of(op.results[0])
         return (
@@ -381,14 +339,14 @@ class EmbeddingOp(Sem.Operation, name="embedding", traits=[Pure]):
     res: Result[Tensor]
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
         table, ids = shape_of(op.operands[0]), shape_of(op.operands[1])
         if len(table) != 2:
             return f"takes a table of rank 2, not {table}"
-        if _element(op.operands[1]) not in ("i32", "i64"):
-            return f"takes ids of i32 or i64, not {_element(op.operands[1])}"
-        if _element(op.operands[0]) != _element(op.results[0]):
+        if element_of(op.operands[1]) not in ("i32", "i64"):
+            return f"takes ids of i32 or i64, not {element_of(op.operands[1])}"
+        if element_of(op.operands[0]) != element_of(op.results[0]):
             return "has a table and a result of different element types"
         want, got = (*ids, table[1]), shape_of(op.results[0])
         return None if same_shape(want, got) else f"result shape is {got}, expected {want}"
@@ -404,9 +362,9 @@ class ActivationOp(Sem.Operation, name="activation", traits=[Pure]):
     beta: ir.FloatAttr = attribute(default_factory=lambda: _f32(0.0))
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
-        kind = _text(op, "kind")
+        kind = text(op, "kind")
         if kind not in _ACTIVATIONS:
             return f"kind {kind!r} is none of {', '.join(ActivationKind)}"
         x, res = shape_of(op.operands[0]), shape_of(op.results[0])
@@ -423,11 +381,11 @@ class ElementwiseOp(Sem.Operation, name="elementwise", traits=[Pure]):
     kind: ir.StringAttr = attribute(kw_only=True)
 
     @staticmethod
-    @_checked
+    @checked
     def verify_invariants(op: Any) -> str | None:
-        kind = _ELEMENTWISE.get(text := _text(op, "kind"))
+        kind = _ELEMENTWISE.get(named := text(op, "kind"))
         if kind is None:
-            return f"kind {text!r} is none of {', '.join(ElementwiseKind)}"
+            return f"kind {named!r} is none of {', '.join(ElementwiseKind)}"
         result, operands = op.results[0].type, [v.type for v in op.operands]
         if len(operands) != kind.arity:
             return f"{kind} takes {kind.arity} operands, has {len(operands)}"
@@ -483,9 +441,9 @@ def _onnx_fields() -> dict[str, Any]:
 
 
 def _verify_onnx(op: Any) -> str | None:
-    if not _text(op, "op_type"):
+    if not text(op, "op_type"):
         return "has an empty op_type"
-    version = _int(op, "version")
+    version = integer(op, "version")
     return None if version >= 1 else f"opset version {version} is not positive"
 
 
@@ -499,7 +457,7 @@ OnnxOp = type(
     Operand slot i is ONNX input i (`operandSegmentSizes` shows which are present), result slot i
     is ONNX output i; `attrs` holds the node's attributes by name.
     """,
-        "verify_invariants": staticmethod(_checked(_verify_onnx)),
+        "verify_invariants": staticmethod(checked(_verify_onnx)),
     },
     name="onnx",
     traits=[Pure],
