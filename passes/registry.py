@@ -20,12 +20,17 @@ from noema.passes.pipeline_spec import NestedSpec, PassSpec, Pipeline, parse_pip
 
 PASSES: Mapping[str, str] = MappingProxyType(
     {
+        "channels-last": "noema.passes.channels_last:ChannelsLast",
         "classify": "noema.passes.classify:Classify",
         "dce": "noema.passes.dce:DeadCodeElimination",
         "fold-constants": "noema.passes.fold_constants:FoldConstants",
+        "fold-batch-norm": "noema.passes.fold_batch_norm:FoldBatchNorm",
+        "fuse": "noema.passes.fuse:Fuse",
+        "heads-in-rows": "noema.passes.heads_in_rows:HeadsInRows",
         "raise": "noema.passes.raise_:Raise",
         "recognize": "noema.passes.recognize:Recognize",
         "simplify": "noema.passes.simplify:Simplify",
+        "to-bf16": "noema.passes.to_bf16:ToBf16",
     }
 )
 """Our passes: name → module:class."""
@@ -39,7 +44,30 @@ DEFAULT_PIPELINE: Sequence[str] = (
     "dce",
     "classify",  # which component each op belongs to, and what for
 )
-"""What `noema compile` runs, top to bottom."""
+"""What every model goes through, top to bottom: from ONNX nodes to what they are for."""
+
+OPTIMIZATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "cpu": (
+            "fold-batch-norm",
+            "heads-in-rows",  # attention reads projections as they are
+            "channels-last",  # convolutional parts, end to end
+        ),
+        "cuda": ("fold-batch-norm",),
+        "vulkan": ("fold-batch-norm",),
+    }
+)
+"""What follows when a model is compiled, by kind of target."""
+
+PRECISIONS: Mapping[str, Sequence[str]] = MappingProxyType({"f32": (), "bf16": ("to-bf16",)})
+"""What then gives it a number format."""
+
+LAST: Sequence[str] = (
+    "cse",
+    "dce",
+    "fuse",  # products and what refines them
+)
+"""What prepares it for the lowering."""
 
 MLIR_PASSES: Mapping[str, str] = MappingProxyType(
     {
@@ -58,6 +86,17 @@ ENTRY_POINT_GROUP = "noema.passes"
 def default_pipeline() -> Pipeline:
     """`DEFAULT_PIPELINE`, parsed."""
     return parse_pipeline(",".join(DEFAULT_PIPELINE))
+
+
+def compile_pipeline(target: str, precision: str = "f32") -> Pipeline:
+    """What `noema compile` runs.
+
+    Args:
+        target: Kind of target: `cpu`, `vulkan`, `cuda`.
+        precision: Number format, a key of `PRECISIONS`.
+    """
+    names = [*DEFAULT_PIPELINE, *OPTIMIZATIONS[target], *PRECISIONS[precision], *LAST]
+    return parse_pipeline(",".join(names))
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,12 @@ def is_number(value: ir.Value, expected: float, *, tolerance: float = 1e-3) -> b
     return found is not None and math.isclose(found, expected, rel_tol=tolerance, abs_tol=1e-12)
 
 
+def is_known(value: ir.Value) -> bool:
+    """Whether a value is a constant or a weight, whether or not its elements are at hand."""
+    op = definer(value)
+    return op is not None and op.name in ("sem.constant", "sem.param")
+
+
 def constant(value: ir.Value, context: PassContext) -> NDArray[np.generic] | None:
     """The array that a `sem.constant` or `sem.param` holds (mapped, not copied), else None."""
     op = definer(value)

@@ -1,0 +1,35 @@
+"""Pass `fold-batch-norm`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from noema.passes.base import Pass, PassContext, PassResult
+from noema.passes.patterns.apply import apply
+from noema.passes.patterns.conv_norm import ConvBatchNorm
+
+
+@dataclass(frozen=True)
+class FoldBatchNorm(Pass):
+    """A batch norm that follows a convolution goes into its weight and bias.
+
+    The formula stands beside the pattern, in `passes/patterns/conv_norm.py`.
+
+    ```mlir
+    %0 = "sem.conv"(%x, %w) {…} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> …
+    %1 = "sem.norm"(%0, %scale, %shift, %mean, %variance) {kind = "batch", …} : …
+    ```
+    -->
+    ```mlir
+    %1 = "sem.conv"(%x, %w1, %b1) {…} : …
+    ```
+    """
+
+    name = "fold-batch-norm"
+
+    def run(self, module: ir.Module, context: PassContext) -> PassResult:
+        tallies = apply(module, (ConvBatchNorm(),), context)
+        found = {name: tally.found for name, tally in tallies.items() if tally.found}
+        return PassResult(bool(found), found, tallies)
