@@ -15,6 +15,8 @@ class Precision(Enum):
     """Number format of the computation. f32 is the default and is never left silently."""
 
     F32 = "f32"
+    BF16 = "bf16"
+    """Products of bf16 that add up in f32; see the pass `to-bf16`."""
 
 
 class Goal(Enum):

@@ -18,14 +18,15 @@ from noema.dialects.opset import EXPANDED
 from noema.errors import InvalidIR, InvalidModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
+from noema.kernels.kernel import DEFAULT_L2, Isa, isa_of
 from noema.lowering.lower import Lowered, lower
 from noema.options import CompileOptions, Target
 from noema.parameters import ParameterStore
 from noema.passes.base import PassContext
 from noema.passes.driver import PipelineReport, run_pipeline
-from noema.passes.registry import default_pipeline
+from noema.passes.registry import compile_pipeline
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
-from noema.runtime.cpu import requirements_of
+from noema.runtime.cpu import X86_LEVELS, requirements_of, this_cpu
 from noema.signature import Signature
 from noema.versions import versions
 
@@ -89,7 +90,7 @@ def compile_onnx(
         model: As `read_model` gives it (with `expand=EXPANDED`).
         options: What to compile it for.
         dump_ir: Folder that gets the IR after each pass.
-        plain: Generate code in the target's plainest way alone.
+        plain: Generate code in the target's plainest way alone, without kernels of ours.
         progress: Told each stage as it starts.
 
     Raises:
@@ -104,7 +105,7 @@ def compile_onnx(
     try:
         passes = run_pipeline(
             module,
-            options.passes or default_pipeline(),
+            options.passes or compile_pipeline(options.target.kind, options.precision.value),
             pass_context(model),
             dump_ir=dump_ir,
         )
@@ -112,10 +113,12 @@ def compile_onnx(
         # What ONNX's own inference lets through, the verifiers of the dialect may not.
         raise InvalidModel(f"operators that don't fit together: {error.message}") from error
     stages.enter("lower", 0.2)
-    lowered = lower(module, model.parameters)
+    lowered = lower(module, model.parameters, None if plain else kernel_isa(options.target))
     stages.enter("codegen", 0.3)
     is_static = all(spec.is_static for spec in model.inputs)
-    program = generate_program(lowered.bytecode, options.target, is_static=is_static, plain=plain)
+    program = generate_program(
+        lowered.bytecode, options.target, lowered.kernels, is_static=is_static, plain=plain
+    )
     stages.finish()
     return CompiledModel(
         program=program,
@@ -125,6 +128,16 @@ def compile_onnx(
         passes=passes,
         seconds=stages.seconds,
     )
+
+
+def kernel_isa(target: Target) -> Isa | None:
+    """What generated kernels may use on a target; None if there are none for it."""
+    if target.kind != "cpu":
+        return None
+    cpu = this_cpu()
+    if target.arch == "host":
+        return isa_of(cpu.machine, cpu.features, cpu.caches.get("L2", DEFAULT_L2))
+    return isa_of("x86_64", X86_LEVELS[target.arch])
 
 
 def pass_context(model: OnnxModel) -> PassContext:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from noema.backend import cpu, cuda, vulkan
 from noema.backend.iree import generate
 from noema.errors import CompileFailed
+from noema.kernels.kernel import Kernel
 from noema.options import Target
 
 COMMON = (
@@ -32,13 +33,19 @@ def flags(target: Target) -> Sequence[str]:
 
 
 def generate_program(
-    bytecode: bytes, target: Target, *, is_static: bool, plain: bool = False
+    bytecode: bytes,
+    target: Target,
+    kernels: Mapping[str, Kernel] | None = None,
+    *,
+    is_static: bool,
+    plain: bool = False,
 ) -> bytes:
     """Compiles a lowered module to a VM FlatBuffer for `target`.
 
     Args:
         bytecode: From `lowering.lower.lower`.
         target: What to generate code for.
+        kernels: What the functions that it only declares are.
         is_static: Whether every extent of the program is known.
         plain: Try the plainest way alone, because another one crashed.
 
@@ -49,7 +56,7 @@ def generate_program(
     refused: CompileFailed | None = None
     for further in ways[-1:] if plain else ways:
         try:
-            return generate(bytecode, [*flags(target), *further])
+            return generate(bytecode, [*flags(target), *further], kernels)
         except CompileFailed as error:
             refused = refused or error
     assert refused is not None

@@ -7,15 +7,17 @@ declaration becomes the kernel's `stream.executable` and each call a `flow.dispa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
-
-from iree.compiler import ir
 
 from noema.errors import InternalError
 from noema.kernels.kernel import Kernel
 
+# Its stubs declare none of what it has.
+ir: Any = import_module("iree.compiler.ir")
 
-def fill_in(module: ir.Operation, kernels: Mapping[str, Kernel]) -> None:
+
+def fill_in(module: Any, kernels: Mapping[str, Kernel]) -> None:
     """Replaces the declared functions of `kernels`, by their names, and all calls to them.
 
     Args:
@@ -42,9 +44,9 @@ def fill_in(module: ir.Operation, kernels: Mapping[str, Kernel]) -> None:
         for op in list(printed.body.operations):
             op.operation.detach_from_parent()
             ir.InsertionPoint.at_block_begin(body).insert(op)
-        calls: list[ir.OpView] = []
+        calls: list[Any] = []
 
-        def visit(op: ir.Operation) -> ir.WalkResult:
+        def visit(op: Any) -> Any:
             if op.name == "func.call" and _callee(op) in kernels:
                 calls.append(op.opview)
             return ir.WalkResult.ADVANCE
@@ -54,16 +56,16 @@ def fill_in(module: ir.Operation, kernels: Mapping[str, Kernel]) -> None:
             _dispatch(call, kernels[_callee(call.operation)])
 
 
-def _callee(call: ir.Operation) -> str:
+def _callee(call: Any) -> str:
     return str(ir.FlatSymbolRefAttr(call.attributes["callee"]).value)
 
 
-def _dispatch(call: ir.OpView, kernel: Kernel) -> None:
+def _dispatch(call: Any, kernel: Kernel) -> None:
     interface, operands = kernel.interface, list(call.operands)
     count = len(interface.operands)
     symbols = dict(zip(interface.symbols, operands[count:], strict=True))
 
-    def dims(tensors: Sequence[Any]) -> list[ir.Value]:
+    def dims(tensors: Sequence[Any]) -> list[Any]:
         return [symbols[e] for t in tensors for e in t.extents if isinstance(e, str)]
 
     name = _callee(call.operation)

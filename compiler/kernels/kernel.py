@@ -10,6 +10,9 @@ from typing import Protocol
 
 from noema.kernels.executable import Interface
 
+DEFAULT_L2 = 512 << 10
+"""Bytes of a second cache where nobody said."""
+
 
 class Unsuitable(Exception):
     """A kernel can't serve a case; the message says why, for `noema explain`."""
@@ -33,14 +36,14 @@ class Isa:
     bf16: bool = False
     vnni: bool = False
     l1: int = 32 << 10
-    l2: int = 512 << 10
+    l2: int = DEFAULT_L2
 
 
 X86_64_V4 = Isa(lanes=16, registers=32)
 X86_64_V3 = Isa(lanes=8, registers=16)
 
 
-def isa_of(machine: str, features: Collection[str], l2: int = 512 << 10) -> Isa | None:
+def isa_of(machine: str, features: Collection[str], l2: int = DEFAULT_L2) -> Isa | None:
     """What a processor offers to kernels; None if they don't know it.
 
     Args:

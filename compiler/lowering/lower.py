@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,13 @@ from noema.dialects.opset import GAPS, TORCH
 from noema.dialects.provenance import node_names
 from noema.dtypes import DType
 from noema.errors import Gap, InternalError, UnsupportedModel
+from noema.kernels.kernel import Isa, Kernel, Unsuitable
 from noema.lowering import emit
+from noema.lowering.kernel_calls import KernelCalls
 from noema.lowering.longtail import lower_torch_ops, lower_with_torch, opset_attributes
 from noema.lowering.loops import to_branches
 from noema.lowering.node import Declined, Lowering, Node
-from noema.lowering.table import CONVERTS_OR_MOVES, ONNX, SEM
+from noema.lowering.table import CONVERTS_OR_MOVES, KERNELS, ONNX, SEM
 from noema.parameters import ParameterStore
 
 PARAMETER_SCOPE = "model"
@@ -43,31 +45,37 @@ class Lowered:
     Attributes:
         bytecode: MLIR bytecode: function `main` on signless tensors, in linalg and below.
         parameters: Names of the weights that it reads, in order of first use.
+        kernels: Function name → kernel: what the functions that it only declares are.
+        declined: ONNX node → why no kernel serves it, of those that might have had one.
     """
 
     bytecode: bytes
     parameters: tuple[str, ...]
+    kernels: Mapping[str, Kernel] = field(default_factory=dict[str, Kernel])
+    declined: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def lower(module: ir.Module, parameters: ParameterStore) -> Lowered:
+def lower(module: ir.Module, parameters: ParameterStore, isa: Isa | None = None) -> Lowered:
     """Lowers a verified sem module.
 
     Args:
         module: One function `main` of sem ops; it is consumed.
-        parameters: The weights that `sem.param` names.
+        parameters: The weights that `sem.param` names; gets those that kernels want packed.
+        isa: What generated kernels may use; None for none of them.
 
     Raises:
         UnsupportedModel: Lists every op that has no lowering.
     """
     with module.context, ir.Location.unknown():
-        lowering = _FunctionLowering(module, parameters)
+        lowering = _FunctionLowering(module, parameters, isa)
         lowering.run()
         names = tuple(lowering.globals)
         if lowering.uses_torch:
             lower_torch_ops(module)
         to_branches(module)
         PassManager.parse("builtin.module(func.func(canonicalize,cse))").run(module.operation)
-        return Lowered(_bytecode(module), names)
+        calls = lowering.calls
+        return Lowered(_bytecode(module), names, calls.kernels, calls.declined)
 
 
 def _bytecode(module: ir.Module) -> bytes:
@@ -79,9 +87,11 @@ def _bytecode(module: ir.Module) -> bytes:
 class _FunctionLowering:
     """State of lowering one function: lowered values, weights, gaps."""
 
-    def __init__(self, module: ir.Module, parameters: ParameterStore) -> None:
+    def __init__(self, module: ir.Module, parameters: ParameterStore, isa: Isa | None) -> None:
         self.module = module
         self.parameters = parameters
+        self.entry: ir.Block | None = None
+        self.calls = KernelCalls(isa, module, parameters, self._load_packed)
         self.values: dict[ir.Value, ir.Value] = {}
         self.globals: dict[str, str] = {}
         self.gaps: list[Gap] = []
@@ -100,7 +110,7 @@ class _FunctionLowering:
             new = func.FuncOp("lowered", (arguments, results))
             if SYMBOLS in old.attributes:
                 new.attributes[SYMBOLS] = old.attributes[SYMBOLS]
-        entry = new.add_entry_block()
+        entry = self.entry = new.add_entry_block()
         self.values.update(zip(block.arguments, entry.arguments, strict=True))
         for op in list(block.operations)[:-1]:
             self._lower(op, entry)
@@ -131,15 +141,22 @@ class _FunctionLowering:
             if owner.name == "sem.constant":
                 made = emit.constant(to_array(owner.attributes["value"]))
             elif owner.name == "sem.param":
-                made = self._load(owner)
+                name = str(ir.StringAttr(owner.attributes["parameter"]).value)
+                made = self._load(name, _signless(owner.results[0].type))
             else:
                 raise InternalError(f"{owner.name} was used before it was lowered")
         self.values[value] = made
         return made
 
-    def _load(self, param: ir.Operation) -> ir.Value:
-        name = str(ir.StringAttr(param.attributes["parameter"]).value)
-        type_ = _signless(param.results[0].type)
+    def _load_packed(self, name: str) -> ir.Value:
+        """A parameter that the lowering made, loaded where the function begins."""
+        assert self.entry is not None
+        made = self.parameters[name]
+        type_ = ir.RankedTensorType.get(list(made.shape), ir.Type.parse(made.dtype.signless))
+        with ir.InsertionPoint.at_block_begin(self.entry), ir.Location.unknown():
+            return self._load(name, type_)
+
+    def _load(self, name: str, type_: ir.RankedTensorType) -> ir.Value:
         symbol = self.globals.get(name)
         if symbol is None:
             symbol = f"w{len(self.globals)}_{re.sub(r'[^A-Za-z0-9_]', '_', name)[:80]}"
@@ -156,9 +173,7 @@ class _FunctionLowering:
             attributes={"global": ir.FlatSymbolRefAttr.get(symbol)},
         ).result
 
-    def _constant(self, value: ir.Value | None) -> NDArray[np.generic] | None:
-        if value is None:
-            return None
+    def _constant(self, value: ir.Value) -> NDArray[np.generic] | None:
         owner = value.owner
         if not isinstance(owner, (ir.Operation, ir.OpView)):
             return None
@@ -172,37 +187,68 @@ class _FunctionLowering:
         name = op.operation.name
         if name in ("sem.constant", "sem.param"):
             return
+        if name == "sem.fused":
+            self._lower_fused(op, block)
+            return
         if any(operand in self.missing for operand in op.operands):
             self.missing.update(op.results)  # what it lacks is the gap, not this op
             return
-        node = Node(
-            op,
-            lambda value: self._value(value, block),
-            lambda slot: self._constant(node.inputs[slot]) if node.has(slot) else None,
-        )
-        reasons: list[str] = []
+        node = Node(op, lambda v: self._value(v, block), self._constant, self.calls)
         if _is_empty(node):
             with ir.InsertionPoint(block), op.location:
                 self._keep(node, [_empty(node, i) for i in range(len(node.results))], block)
             return
-        for route in _routes(node):
-            mark = _last(block)
-            try:
-                with ir.InsertionPoint(block), op.location:
-                    made = route(node)
-            except Declined as declined:
-                reasons.append(str(declined))
-                _erase_after(block, mark)
-                continue
-            values = [made] if isinstance(made, ir.Value) else list(made)
-            self._keep(node, values, block)
-            if route is lower_with_torch:
-                self.uses_torch = True
-                self.torch_version = max(self.torch_version, node.version)
+        if self._lower_to_kernel(node, block):
             return
+        reasons: list[str] = []
+        for route in _routes(node):
+            refused = self._take(route, node, block)
+            if refused is None:
+                if route is lower_with_torch:
+                    self.uses_torch = True
+                    self.torch_version = max(self.torch_version, node.version)
+                return
+            reasons.append(refused)
         self.missing.update(op.results)
         reason = "; ".join(dict.fromkeys(reasons)) or "no lowering"
         self.gaps.append(Gap(_describe(node), _name(op), reason))
+
+    def _take(self, route: Lowering, node: Node, block: ir.Block) -> str | None:
+        """Lowers an op by a route; why not, if it declines."""
+        mark = _last(block)
+        try:
+            with ir.InsertionPoint(block), node.op.location:
+                made = route(node)
+        except (Declined, Unsuitable) as declined:
+            _erase_after(block, mark)
+            return str(declined)
+        self._keep(node, [made] if isinstance(made, ir.Value) else list(made), block)
+        return None
+
+    def _lower_to_kernel(self, node: Node, block: ir.Block) -> bool:
+        route = KERNELS.get(node.op.operation.name)
+        if route is None or self.calls.isa is None:
+            return False
+        refused = self._take(route, node, block)
+        if refused is not None:
+            self.calls.declined[_name(node.op)] = refused
+        return refused is None
+
+    def _lower_fused(self, op: ir.OpView, block: ir.Block) -> None:
+        """As one kernel, or op by op."""
+        *parts, terminator = op.regions[0].blocks[0].operations
+        outside = {v for part in parts for v in part.operands}
+        if not outside & self.missing:
+            node = Node(op, lambda v: self._value(v, block), self._constant, self.calls)
+            if self._lower_to_kernel(node, block):
+                return
+        for part in parts:
+            self._lower(part, block)
+        yielded = terminator.operands[0]
+        if yielded in self.missing:
+            self.missing.update(op.results)
+        else:
+            self.values[op.results[0]] = self.values[yielded]
 
     def _keep(self, node: Node, values: Sequence[ir.Value | None], block: ir.Block) -> None:
         for slot, result in enumerate(node.results):

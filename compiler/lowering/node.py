@@ -14,6 +14,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.elements import dtype_of, to_array
 from noema.dtypes import DType
+from noema.lowering.kernel_calls import KernelCalls, constant_name
 
 T = TypeVar("T")
 
@@ -31,13 +32,20 @@ class Node:
 
     Attributes:
         op: The op; its types are `sem` types.
-        operands: Lowered value per operand slot, None where the slot is empty; made on demand.
-        constant: Values of the operand in slot i if it is known at compile time, else None.
+        lowered: The lowered value that stands for one of the sem module.
+        known: The values of one of the sem module if it is a constant or a weight, else None.
+        kernels: Calls of generated kernels, and weights packed for them.
     """
 
     op: ir.OpView
-    _materialize: Callable[[ir.Value], ir.Value]
-    constant: Callable[[int], NDArray[np.generic] | None]
+    lowered: Callable[[ir.Value], ir.Value]
+    known: Callable[[ir.Value], NDArray[np.generic] | None]
+    kernels: KernelCalls
+
+    def constant(self, slot: int) -> NDArray[np.generic] | None:
+        """Values of the operand in a slot if it is known at compile time, else None."""
+        value = self.inputs[slot] if self.has(slot) else None
+        return None if value is None else self.known(value)
 
     @cached_property
     def inputs(self) -> list[ir.Value | None]:
@@ -54,11 +62,20 @@ class Node:
             raise Declined(f"input {slot} is missing")
         value = self.inputs[slot]
         assert value is not None
-        return self._materialize(value)
+        return self.lowered(value)
 
     def optional(self, slot: int) -> ir.Value | None:
         """The lowered operand, or None where the slot is empty."""
         return self.operand(slot) if self.has(slot) else None
+
+    def source(self, value: ir.Value) -> str:
+        """The name under which forms of a known value are kept."""
+        owner = value.owner
+        if not isinstance(owner, ir.Block) and owner.name == "sem.param":
+            return str(ir.StringAttr(owner.attributes["parameter"]).value)
+        array = self.known(value)
+        assert array is not None
+        return constant_name(array)
 
     def dtype(self, slot: int) -> DType:
         """Element type of an operand, signedness included."""

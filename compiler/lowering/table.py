@@ -1,16 +1,22 @@
 """Which function lowers what: the one table of this stage.
 
-`SEM` serves the named ops of the dialect, `ONNX` those operators of the default domain that stay
-`sem.onnx` and that we lower ourselves; everything else goes to torch-mlir (longtail.py).
+`KERNELS` serves ops with generated kernels, `SEM` the named ops of the dialect, `ONNX` those
+operators of the default domain that stay `sem.onnx` and that we lower ourselves; everything else
+goes to torch-mlir (longtail.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from torch_mlir import ir
+
+from noema.lowering import kernels
 from noema.lowering.activation import lower_activation
 from noema.lowering.attention import lower_attention
+from noema.lowering.attention_kernel import lower_attention_kernel
 from noema.lowering.cast import lower_bit_cast, lower_cast
+from noema.lowering.channels_last import lower_conv_last, lower_pool
 from noema.lowering.conv import lower_conv
 from noema.lowering.conv_transpose import lower_col2im, lower_conv_transpose
 from noema.lowering.einsum import lower_einsum
@@ -31,7 +37,7 @@ from noema.lowering.indexing import (
 )
 from noema.lowering.linear_attention import lower_linear_attention
 from noema.lowering.matmul import lower_matmul
-from noema.lowering.node import Lowering
+from noema.lowering.node import Lowering, Node
 from noema.lowering.normalization import lower_norm, lower_softmax
 from noema.lowering.numeric import lower_det, lower_is_inf, lower_mean
 from noema.lowering.pooling import (
@@ -87,17 +93,31 @@ from noema.lowering.shape import (
 )
 from noema.lowering.spectrum import lower_dft, lower_mel_weight_matrix, lower_stft
 
+
+def _lower_conv(node: Node) -> ir.Value:
+    return lower_conv_last(node) if node.given("channels_last") else lower_conv(node)
+
+
 SEM: Mapping[str, Lowering] = {
     "sem.activation": lower_activation,
     "sem.attention": lower_attention,
-    "sem.conv": lower_conv,
+    "sem.conv": _lower_conv,
     "sem.elementwise": lower_elementwise,
     "sem.embedding": lower_gather,
     "sem.matmul": lower_matmul,
     "sem.norm": lower_norm,
+    "sem.pool": lower_pool,
     "sem.rope": lower_rope,
     "sem.softmax": lower_softmax,
 }
+
+KERNELS: Mapping[str, Lowering] = {
+    "sem.attention": lower_attention_kernel,
+    "sem.conv": kernels.lower_conv,
+    "sem.fused": kernels.lower_fused,
+    "sem.matmul": kernels.lower_matmul,
+}
+"""Ops that a generated kernel may serve: tried first, where the target has kernels."""
 
 ONNX: Mapping[str, Lowering] = {
     "ArgMax": lower_arg_extreme,

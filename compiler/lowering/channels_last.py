@@ -1,0 +1,145 @@
+"""Lowering of convolutions and poolings channels last to linalg: where no kernel serves them."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch_mlir import ir
+from torch_mlir.dialects import arith, linalg
+
+from noema.lowering import emit
+from noema.lowering.conv import check_element, convolve, pad
+from noema.lowering.node import Declined, Node
+
+_NAMED = {1: "conv_1d_nwc_wcf", 2: "conv_2d_nhwc_hwcf"}
+
+
+def lower_conv_last(node: Node) -> ir.Value:
+    """X (N, spatial…, C) ∗ weight (F, C/g, kernel…) + bias (F) → (N, spatial…, F)."""
+    x, bias = node.operand(0), node.optional(2)
+    spatial = len(emit.shape_of(x)) - 2
+    strides, dilations, pads = (list(node.ints(n) or []) for n in ("strides", "dilations", "pads"))
+    element, groups = node.result_element(), node.int("groups")
+    check_element(element)
+    zero = emit.scalar(0, emit.element_of(x))
+    x = pad(x, [0, *pads[:spatial], 0], [0, *pads[spatial:], 0], zero)
+    channels, filters = emit.shape_of(x)[-1], node.result_shape()[-1]
+    is_depthwise = spatial == 2 and groups == channels == filters
+    if groups != 1 and not is_depthwise:
+        first = emit.transpose(x, [0, spatial + 1, *range(1, spatial + 1)])
+        made = convolve(first, node.operand(1), bias, groups, strides, dilations)
+        return emit.transpose(made, [0, *range(2, spatial + 2), 1])
+    weight = _kernel_first(node, spatial, depthwise=is_depthwise)
+    wide = emit.accumulator_of(element)
+    sizes: list[emit.Extent] = [emit.extent(x, 0)]
+    for i in range(spatial):
+        size = emit.shape_of(weight)[i]
+        if size is None:
+            raise Declined("a kernel of unknown extent")
+        reach = dilations[i] * (size - 1) + 1
+        sizes.append(emit.window_count(emit.extent(x, 1 + i), reach, strides[i]))
+    sizes.append(emit.extent(weight, -1 % len(emit.shape_of(weight))))
+    if bias is None:
+        init = emit.full(sizes, emit.scalar(0, wide))
+    else:
+        rank = len(sizes)
+        column = emit.affine_map(rank, [emit.dims(rank)[-1]])
+        init = emit.parallel([emit.widen(bias)], [column], sizes, wide, lambda b: b)
+    operation = (
+        linalg.depthwise_conv_2d_nhwc_hwc if is_depthwise else getattr(linalg, _NAMED[spatial])
+    )
+    made = operation(x, weight, outs=[init], strides=strides, dilations=dilations)
+    return emit.narrow(made, element)
+
+
+def _kernel_first(node: Node, spatial: int, *, depthwise: bool) -> ir.Value:
+    """The weight as (kernel…, C, F), or (kernel…, C) of a depthwise one."""
+    order = [*range(2, spatial + 2), 1, 0]
+    weight = node.inputs[1]
+    assert weight is not None
+    array = node.known(weight)
+    if array is None:
+        made = emit.transpose(node.operand(1), order)
+        shape = emit.shape_of(made)
+        if not depthwise:
+            return made
+        return emit.reshape(made, [emit.extent(made, i) for i in range(len(shape)) if i != spatial])
+    moved = np.ascontiguousarray(array.transpose(order))
+    if depthwise:
+        moved = moved.reshape(*moved.shape[:spatial], moved.shape[-1])
+    form = "kernel-first-depthwise" if depthwise else "kernel-first"
+    return node.kernels.packed(node.source(weight), form, lambda: moved)
+
+
+def lower_pool(node: Node) -> ir.Value:
+    """Maximum or average of the windows of x (N, spatial…, C); 16-bit floats are summed in f32."""
+    x, element = node.operand(0), node.result_element()
+    kernel, strides, dilations, pads = (
+        list(node.ints(n) or []) for n in ("kernel", "strides", "dilations", "pads")
+    )
+    spatial = len(kernel)
+    is_max = node.text("kind") == "max"
+    wide = element if is_max else emit.accumulator_of(element)
+    extents = emit.shape_of(x)[1:-1]
+    start = emit.scalar(float("-inf") if is_max else 0.0, wide)
+    fill = emit.scalar(float("-inf") if is_max else 0.0, element)
+    x = pad(x, [0, *pads[:spatial], 0], [0, *pads[spatial:], 0], fill)
+    out = [
+        emit.window_count(emit.extent(x, 1 + i), dilations[i] * (kernel[i] - 1) + 1, strides[i])
+        for i in range(spatial)
+    ]
+    sizes = [emit.extent(x, 0), *out, emit.extent(x, spatial + 1)]
+    loops = emit.dims(2 + 2 * spatial)
+    n, at, c, k = loops[0], loops[1 : 1 + spatial], loops[1 + spatial], loops[2 + spatial :]
+    reads = [o * s + e * d for o, e, s, d in zip(at, k, strides, dilations, strict=True)]
+    count = len(loops)
+
+    def body(value: ir.Value, _window: ir.Value, total: ir.Value) -> ir.Value:
+        if is_max:
+            return arith.MaximumFOp(value, total).result
+        if value.type != wide:
+            value = arith.ExtFOp(wide, value).result
+        return arith.AddFOp(value, total).result
+
+    pooled = emit.generic(
+        [x, emit.empty(kernel, element)],
+        [emit.affine_map(count, [n, *reads, c]), emit.affine_map(count, k)],
+        emit.full(sizes, start),
+        emit.affine_map(count, [n, *at, c]),
+        ["parallel"] * (2 + spatial) + ["reduction"] * spatial,
+        body,
+    )
+    if is_max:
+        return pooled
+    counts = _counts(extents, kernel, strides, dilations, pads, out, bool(node.int("include_pad")))
+    divisor = emit.constant(counts.reshape(*counts.shape, 1).astype(np.float32))
+    averaged = emit.pointwise(
+        [pooled, divisor], wide, lambda s, d: arith.DivFOp(s, _as(d, wide)).result
+    )
+    return emit.narrow(averaged, element)
+
+
+def _as(value: ir.Value, element: ir.Type) -> ir.Value:
+    return value if value.type == element else arith.ExtFOp(element, value).result
+
+
+def _counts(
+    extents: list[int | None],
+    kernel: list[int],
+    strides: list[int],
+    dilations: list[int],
+    pads: list[int],
+    out: list[emit.Extent],
+    include_pad: bool,
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """How many elements each window averages: shape of the windows."""
+    total = np.ones([1] * len(kernel))
+    for i, size in enumerate(kernel):
+        extent, windows = extents[i], out[i]
+        if extent is None or not isinstance(windows, int):
+            raise Declined("pooling over dynamic extents")
+        starts = np.arange(windows)[:, None] * strides[i] - pads[i]
+        at = starts + np.arange(size)[None, :] * dilations[i]
+        inside = (at >= 0) & (at < extent) if not include_pad else np.ones_like(at, bool)
+        along = inside.sum(1).astype(np.float64)
+        total = total * along.reshape([-1 if j == i else 1 for j in range(len(kernel))])
+    return total
