@@ -2,7 +2,8 @@
 
 Run it with `PYTHONPATH=test` from the repository root. A program calls its kernel several times,
 one after another and each time with other weights, so that waking the workers is divided among
-the calls and weights come from memory, as in a network. `once` is the time of one call alone.
+the calls and weights come from memory, as in a network. `once` is the time of one call alone,
+and `IREE` that of the code that IREE generates for the same op, where a case says which.
 Add a family: a function from the vector unit and the number of threads to cases, in `FAMILIES`.
 """
 
@@ -16,16 +17,22 @@ from typing import Any
 
 import iree.runtime as rt
 import numpy as np
+from torch_mlir import ir
 
+from attention_cases import Compared, attention_cases, norm_cases
 from kernel_runs import DTYPES, this_isa
 from noema.analysis import peak
 from noema.backend import cpu
-from noema.backend.base import COMMON
+from noema.backend.base import COMMON, generate_program
 from noema.backend.iree import generate
+from noema.dialects.context import new_context
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue
 from noema.kernels.executable import Tensor
 from noema.kernels.gemm import candidates
 from noema.kernels.kernel import Isa, Kernel, Unsuitable, name_of
+from noema.lowering.lower import lower
+from noema.options import Target
+from noema.parameters import ParameterStore
 from noema.runtime.cpu import this_cpu
 from noema.runtime.device import open_device
 
@@ -45,19 +52,20 @@ class Case:
         kernel: With static extents.
         weights: Its operands that each call has its own of.
         element: Of the products: whose peak it is compared with.
+        sem: What it replaces: a function @main of sem ops.
     """
 
     name: str
     kernel: Kernel
     weights: tuple[int, ...] = (1,)
     element: str = "f32"
+    sem: str | None = None
 
 
 class Program:
     """Functions in one module on a device with `threads` workers; 1 is the calling thread."""
 
-    def __init__(self, text: str, kernels: dict[str, Kernel], threads: int) -> None:
-        binary = generate(text.encode(), [*COMMON, *cpu.flags("host")], kernels)
+    def __init__(self, binary: bytes, threads: int) -> None:
         self._device = open_device("cpu", threads)
         self._config = rt.Config(device=self._device.hal)
         module = rt.VmModule.copy_buffer(self._config.vm_instance, binary)
@@ -68,6 +76,11 @@ class Program:
 
     def function(self, name: str) -> Callable[..., Any]:
         return self._module[name]
+
+
+def of_kernels(text: str, kernels: dict[str, Kernel], threads: int) -> Program:
+    """A module in linalg and below that calls kernels, compiled."""
+    return Program(generate(text.encode(), [*COMMON, *cpu.flags("host")], kernels), threads)
 
 
 def median_seconds(call: Callable[[], object], budget: float = 0.5) -> float:
@@ -89,7 +102,7 @@ def peaks(threads: int) -> dict[str, float]:
     kernels = peak.kernels(machine.machine, machine.features)
     groups = 4 * threads
     text = "\n".join(peak.arithmetic(k, groups) for k in kernels)
-    program = Program(text, {}, threads)
+    program = of_kernels(text, {}, threads)
     found: dict[str, float] = {}
     for k in kernels:
         rounds = 400_000 // groups
@@ -152,7 +165,7 @@ def measure(case: Case, threads: int, budget: float = 0.3) -> tuple[float, float
     tensors = case.kernel.interface.operands
     weights = sum(nbytes(tensors[i]) for i in case.weights) or 1
     calls = max(4, min(32, -(-COLD_BYTES // weights)))
-    program = Program(program_text(case, calls), {name_of(case.kernel): case.kernel}, threads)
+    program = of_kernels(program_text(case, calls), {name_of(case.kernel): case.kernel}, threads)
     rng = np.random.default_rng(0)
 
     def fill(tensor: Tensor) -> Any:
@@ -167,6 +180,24 @@ def measure(case: Case, threads: int, budget: float = 0.3) -> tuple[float, float
     among = median_seconds(lambda: many(*shared, *own), budget) / calls
     alone = median_seconds(lambda: once(*shared, *own[: len(case.weights)]), budget / 2)
     return among, alone
+
+
+def measure_iree(case: Case, threads: int, budget: float = 0.3) -> float:
+    """Seconds of one call of what IREE generates for a case's sem ops."""
+    with new_context():
+        module = ir.Module.parse(case.sem or "")
+        bytecode = lower(module, ParameterStore()).bytecode
+        types = [str(t) for t in module.body.operations[0].type.inputs]
+    binary = generate_program(bytecode, Target.parse("cpu"), is_static=True)
+    program = Program(binary, threads)
+    rng = np.random.default_rng(0)
+    operands: list[Any] = []
+    for type_ in types:
+        *extents, element = type_.removeprefix("tensor<").removesuffix(">").split("x")
+        array = rng.standard_normal([int(e) for e in extents]).astype(DTYPES[element])
+        operands.append(program.place(array))
+    main_ = program.function("main")
+    return median_seconds(lambda: main_(*operands), budget)
 
 
 # --- families ---
@@ -210,7 +241,16 @@ def gemm_cases(isa: Isa, threads: int) -> list[Case]:
     return cases
 
 
-FAMILIES: dict[str, Callable[[Isa, int], list[Case]]] = {"gemm": gemm_cases}
+def compared(cases: Sequence[Compared]) -> list[Case]:
+    """Cases that replace sem ops."""
+    return [Case(c.name, c.kernel, c.weights, c.element, c.sem) for c in cases]
+
+
+FAMILIES: dict[str, Callable[[Isa, int], list[Case]]] = {
+    "gemm": gemm_cases,
+    "attention": lambda isa, threads: compared(attention_cases(isa)),
+    "norm": lambda isa, threads: compared(norm_cases(isa)),
+}
 
 
 def table(family: str, threads: Sequence[int], only: str) -> None:
@@ -221,18 +261,19 @@ def table(family: str, threads: Sequence[int], only: str) -> None:
         peak_now = peaks(count)
         rounded = ", ".join(f"{k} {v:.0f}" for k, v in peak_now.items())
         print(f"\n{count} thread(s); peak, 10⁹ operations/s: {rounded}\n")
-        print("| what | kernel | ms | Gop/s | of peak | weights GB/s | once ms |")
-        print("|---|---|---|---|---|---|---|")
+        print("| what | kernel | ms | Gop/s | of peak | weights GB/s | once ms | IREE ms |")
+        print("|---|---|---|---|---|---|---|---|")
         for case in FAMILIES[family](isa, count):
             if only not in f"{case.name} {case.kernel.describe()}":
                 continue
             among, alone = measure(case, count)
+            iree = f"{measure_iree(case, count) * 1e3:.3f}" if case.sem else ""
             rate = (case.kernel.operations or 0) / among / 1e9
             weights = sum(nbytes(case.kernel.interface.operands[i]) for i in case.weights)
             print(
                 f"| {case.name} | {case.kernel.describe()} | {among * 1e3:.3f} | {rate:.0f} "
                 f"| {rate / peak_now[case.element]:.0%} | {weights / among / 1e9:.1f} "
-                f"| {alone * 1e3:.3f} |",
+                f"| {alone * 1e3:.3f} | {iree} |",
                 flush=True,
             )
 

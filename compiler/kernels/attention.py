@@ -93,7 +93,7 @@ class Attention(AttentionPlan):
 def candidates(problem: AttentionProblem, isa: Isa) -> list[Attention]:
     """Kernels for a problem, the default first.
 
-    The default reads keys in place for up to 3 packed rows (decoding one token: memory decides) and
+    The default reads keys in place for up to 4 packed rows (decoding one token: memory decides) and
     packs them otherwise. Its register tile leaves room for a vector per key column and a factor;
     its blocks fill half of the second cache; it cuts queries finer if there would be fewer than 8
     workgroups.
@@ -109,12 +109,16 @@ def candidates(problem: AttentionProblem, isa: Isa) -> list[Attention]:
         # One block if it may be, else blocks of about the same size.
         blocks = [whole(-(-keys // -(-keys // b)), lanes) for b in blocks if keys > 0]
         blocks = [*dict.fromkeys(blocks)]
-    if packed is not None and packed <= 3:
-        tiles += [AttentionTile(packed, 1, packed, b, direct=True) for b in (512, 256, 128)]
+    direct: list[AttentionTile] = []
+    if packed is not None and packed <= 8:
+        direct = [AttentionTile(packed, 1, packed, b, direct=True) for b in (512, 256, 128)]
     shapes = ((4, 4), (8, 2), (6, 4), (8, 3)) if isa.registers >= 32 else ((6, 2), (4, 2))
     if problem.causal:
         # Narrow panels follow the diagonal closer.
         shapes = sorted(shapes, key=lambda shape: shape[1])
+    if packed is not None:
+        # Rows that a tile has too many are worked on for nothing.
+        shapes = sorted(shapes, key=lambda shape: whole(packed, shape[0]))
     heads = problem.key_heads * (problem.batch if isinstance(problem.batch, int) else 1)
     for rows, vectors in shapes:
         for queries in (128, 64, 32, 16, 8, 4):
@@ -127,6 +131,7 @@ def candidates(problem: AttentionProblem, isa: Isa) -> list[Attention]:
             if not enough and queries > 16:
                 continue
             tiles += [AttentionTile(rows, vectors, block, b) for b in blocks]
+    tiles = [*direct, *tiles] if packed is not None and packed <= 4 else [*tiles, *direct]
     found: list[Attention] = []
     for tile in dict.fromkeys(tiles):
         try:

@@ -15,11 +15,7 @@ from noema.kernels.attention_softmax import added, softmax
 from noema.kernels.attention_workgroup import Block, Source, Workgroup
 from noema.kernels.epilogue import widen
 from noema.kernels.executable import Scope
-from noema.kernels.printer import Buffer, Index, Value
-
-_AHEAD = 8 << 10
-"""How far ahead of its use memory is asked for, in bytes of one head: a cache of a decoder comes
-from memory, and the processor's own prefetching stops at each page. 4 to 32 KiB do the same."""
+from noema.kernels.printer import Index, Value
 
 
 def print_body(plan: AttentionPlan, scope: Scope) -> None:
@@ -43,9 +39,9 @@ def _sources(plan: AttentionPlan, scope: Scope) -> Iterator[Source]:
         k, v = scope.operands[-2:]
         before = scope.extent(a.past)
         heads = (Heads(a.size, first=True), Heads(a.value_size, first=True))
-        yield Source(k, v, *heads, before, 0, causal=False)
+        yield Source(k, v, *heads, before, 0, causal=False, cached=True)
     k, v = scope.operands[1:3]
-    yield Source(k, v, a.k, a.v, scope.extent(a.keys), before, a.causal)
+    yield Source(k, v, a.k, a.v, scope.extent(a.keys), before, a.causal, cached=False)
 
 
 def _is_one_block(plan: AttentionPlan, sources: Sequence[Source]) -> bool:
@@ -215,7 +211,7 @@ def _direct_scores(work: Workgroup, block: Block) -> None:
         base = p.mul(loop.index, lanes_)
         positions = work.positions(block, base, lanes_)
         source, first = block.source, p.add(block.start, base)
-        _ask_for(work, source.k_heads, source.k, work.a.size, first, lanes_)
+        work.ask_for_keys(source, first, lanes_)
         for row in range(work.t.rows):
             words = range(0, work.q_words, lanes_)
             q = [p.load(work.q, [row, word], lanes_) for word in words]
@@ -236,7 +232,7 @@ def _direct_product(work: Workgroup, block: Block) -> None:
     start, source = _so_far(work, block, tile, columns), block.source
     with p.loop(0, block.count, carried=[v for row in start for v in row]) as loop:
         position = p.add(block.start, loop.index)
-        _ask_for(work, source.v_heads, source.v, work.a.value_size, position, 1)
+        work.ask_for_values(source, position, 1)
         sums = list(loop.carried)
         for j, column in enumerate(range(0, work.plan.columns, lanes_)):
             value = widen(p, work.value(block.source, position, column))
@@ -248,16 +244,3 @@ def _direct_product(work: Workgroup, block: Block) -> None:
     width = len(columns)
     results = [loop.results[i * width : (i + 1) * width] for i in range(len(tile))]
     _store_tile(work, results, tile, columns)
-
-
-def _ask_for(
-    work: Workgroup, heads: Heads, buffer: Buffer, size: int, position: Index, count: int
-) -> None:
-    """Asks memory for `count` positions that lie `_AHEAD` bytes of a head's rows further on."""
-    p = work.p
-    width = 2 if work.a.element == "bf16" else 4
-    far = -(-_AHEAD // (size * width))
-    for i in range(count):
-        then = p.add(position, i + far)
-        for column in range(0, size, 64 // width):
-            p.prefetch(buffer, heads.at(p, work.batch, work.key_head, then, column), 3)

@@ -16,6 +16,10 @@ from noema.kernels.epilogue import narrow, widen
 from noema.kernels.executable import Scope
 from noema.kernels.printer import Buffer, Index, Value
 
+_AHEAD = 8 << 10
+"""How far ahead of its use memory is asked for, in bytes of one head: a cache of a decoder comes
+from memory, and the processor's own prefetching stops at each page. 4 to 32 KiB do the same."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -29,6 +33,7 @@ class Source:
         count: How many.
         before: How many positions come before.
         causal: Whether query i sees the first i + 1 only.
+        cached: Whether they are a decoder's cache, which comes from memory.
     """
 
     k: Buffer
@@ -38,6 +43,7 @@ class Source:
     count: Index
     before: Index
     causal: bool
+    cached: bool
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,8 @@ class Workgroup:
         p, lanes_, depth = self.p, self.lanes, self.plan.depth
         with p.loop(0, p.ceildiv(block.count, lanes_)) as loop:
             positions = self.positions(block, p.mul(loop.index, lanes_), lanes_)
+            if block.source.cached:
+                self.ask_for_keys(block.source, positions[0], lanes_)
             for word in range(0, depth, lanes_):
                 keys = [self.key_words(block.source, at, word) for at in positions]
                 for i, turned in enumerate(lanes.transpose(p, keys)):
@@ -207,6 +215,8 @@ class Workgroup:
                         p.store(turned, self.k, [loop.index, word + i, 0])
         with p.loop(0, p.ceildiv(block.count, self.pair)) as loop:
             positions = self.positions(block, p.mul(loop.index, self.pair), self.pair)
+            if block.source.cached:
+                self.ask_for_values(block.source, positions[0], self.pair)
             for column in range(0, self.plan.columns, lanes_):
                 rows = [self.value(block.source, at, column) for at in positions]
                 if self.plan.narrow:
@@ -216,6 +226,26 @@ class Workgroup:
                 else:
                     value = widen(p, rows[0])
                 p.store(value, self.v, [loop.index, column])
+
+    def ask_for_keys(self, source: Source, position: Index, count: int) -> None:
+        """Asks memory for `count` keys that come `_AHEAD` bytes later."""
+        self._ask_for(source.k_heads, source.k, self.a.size, position, count)
+
+    def ask_for_values(self, source: Source, position: Index, count: int) -> None:
+        """Asks memory for `count` values that come `_AHEAD` bytes later."""
+        self._ask_for(source.v_heads, source.v, self.a.value_size, position, count)
+
+    def _ask_for(
+        self, heads: Heads, buffer: Buffer, size: int, position: Index, count: int
+    ) -> None:
+        p = self.p
+        width = 2 if self.a.element == "bf16" else 4
+        far = -(-_AHEAD // (size * width))
+        for i in range(count):
+            then = p.add(position, i + far)
+            for column in range(0, size, 64 // width):
+                at = heads.at(p, self.batch, self.key_head, then, column)
+                p.prefetch(buffer, at, 3)
 
     def keep(self, block: Block) -> None:
         """Copies a block of keys and values to the present cache, once per head."""
