@@ -162,7 +162,7 @@ def _exp(
         if work.probabilities is work.s:
             p.store(value, work.s, [row, column])
         else:
-            words = p.bitcast(narrow(p, value, "bf16"), f"vector<{lanes_ // 2}xi32>")
+            words = p.bitcast(narrow(p, value, "bf16", native=True), f"vector<{lanes_ // 2}xi32>")
             p.store(words, work.probabilities, [row, p.mul(at, lanes_ // 2)])
     return found
 

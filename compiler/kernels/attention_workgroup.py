@@ -311,4 +311,9 @@ class Workgroup:
             for column in range(0, self.plan.columns, lanes_):
                 value = p.arith("arith.mulf", p.load(self.o, [row, column], lanes_), inverse)
                 to = a.out.at(p, self.batch, head, query, column)
-                self.store(narrow(p, value, a.result), result, to, a.value_size - column)
+                self.store(
+                    narrow(p, value, a.result, native=self.plan.isa.bf16),
+                    result,
+                    to,
+                    a.value_size - column,
+                )

@@ -211,13 +211,25 @@ def widen(p: Printer, value: Value) -> Value:
     return p.convert("arith.extf", value, value.type.replace("bf16", "f32"))
 
 
-def narrow(p: Printer, value: Value, element: str) -> Value:
-    """A vector of f32 or bf16 from one of f32, rounded to nearest, ties to even."""
+def narrow(p: Printer, value: Value, element: str, *, native: bool = False) -> Value:
+    """A vector of f32 or bf16 from one of f32, rounded to nearest, ties to even.
+
+    Args:
+        p: Prints it.
+        value: Of f32.
+        element: f32 or bf16.
+        native: Whether the processor converts (`vcvtneps2bf16`, which makes denormals 0). IREE
+            never uses that for `arith.truncf`, but half a dozen integer operations.
+    """
     if element == "f32":
         return value
     if element != "bf16":
         raise Unsuitable(f"results of {element}")
-    return p.convert("arith.truncf", value, value.type.replace("f32", "bf16"))
+    type_ = value.type.replace("f32", "bf16")
+    bits = 32 * curves.lanes_of(value)
+    if native and bits in (256, 512):
+        return p.call_intrinsic(f"llvm.x86.avx512bf16.cvtneps2bf16.{bits}", [value], type_)
+    return p.convert("arith.truncf", value, type_)
 
 
 def activate(p: Printer, x: Value, curve: Curve, alpha: float = 0.0, beta: float = 0.0) -> Value:

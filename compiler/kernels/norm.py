@@ -142,7 +142,7 @@ class Norm:
             if residual is not None:
                 value = added(value, rows.read(p, residual, [row, column], lanes, mask))
             if total is not None:
-                rows.write(p, value, total, [row, column], mask)
+                rows.write(p, value, total, [row, column], mask, native=self.isa.bf16)
             if kept is not None:
                 rows.write(p, value, kept, [0, column], mask)
             return value
@@ -181,7 +181,7 @@ class Norm:
             if bias is not None:
                 value = added(value, rows.read(p, bias, [column], lanes, mask))
             for result in results:
-                rows.write(p, value, result, [row, column], mask)
+                rows.write(p, value, result, [row, column], mask, native=self.isa.bf16)
 
         rows.each_vector(p, n.width, lanes, last)
 

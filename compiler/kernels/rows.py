@@ -95,9 +95,17 @@ def read(p: Printer, buffer: Buffer, at: list[Index], lanes: int, mask: Value | 
     return widen(p, p.load_masked(buffer, at, mask, p.splat(0, lanes, buffer.element)))
 
 
-def write(p: Printer, value: Value, buffer: Buffer, at: list[Index], mask: Value | None) -> None:
-    """Stores a vector of f32, narrowed if need be."""
-    value = narrow(p, value, buffer.element)
+def write(
+    p: Printer,
+    value: Value,
+    buffer: Buffer,
+    at: list[Index],
+    mask: Value | None,
+    *,
+    native: bool = False,
+) -> None:
+    """Stores a vector of f32, narrowed if need be; `native` as for `narrow`."""
+    value = narrow(p, value, buffer.element, native=native)
     if mask is None:
         p.store(value, buffer, at)
     else:

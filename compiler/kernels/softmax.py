@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from noema.kernels import curves, rows
 from noema.kernels.executable import Extent, Interface, Scope, Tensor, executable
 from noema.kernels.kernel import Isa, Unsuitable
-from noema.kernels.printer import Index, Printer, Value
+from noema.kernels.printer import Buffer, Index, Printer, Value
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class SoftmaxProblem:
     def __post_init__(self) -> None:
         if {self.element, self.result} - {"f32", "bf16"}:
             raise Unsuitable(f"softmax of {self.element} giving {self.result}")
+
+
+_WIDEST = 1 << 15
+"""Columns of which a workgroup keeps the powers on its stack."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,15 @@ class Softmax:
             return [p.ceildiv(symbols[count] if isinstance(count, str) else count, self.block)]
 
         def body(scope: Scope) -> None:
+            width, kept = self.problem.width, None
+            if self.problem.result != "f32" and isinstance(width, int) and width <= _WIDEST:
+                kept = scope.printer.scratch((1, width), "f32")
             with rows.each_row(scope, self.problem.rows, self.block) as row:
-                self._row(scope, row)
+                self._row(scope, row, kept)
 
         return executable(name, self.interface, grid, body)
 
-    def _row(self, scope: Scope, row: Index) -> None:
+    def _row(self, scope: Scope, row: Index, kept: Buffer | None) -> None:
         p, s, n = scope.printer, self.problem, self.isa.lanes
         x, y = scope.operands[0], scope.results[0]
         width = scope.extent(s.width)
@@ -98,16 +105,16 @@ class Softmax:
             return p.arith("arith.addf", a, b)
 
         top = rows.reduce_row(p, width, p.splat(-math.inf, n), greater, given)
-        # A result of f32 holds the powers until their sum is known; others are taken twice.
-        kept = s.result == "f32" and not s.log
+        # The powers wait for their sum in a result of f32, or in scratch; else they're taken twice.
+        powers, place = (y, row) if s.result == "f32" else (kept, 0)
 
         def shifted(column: Index, mask: Value | None) -> Value:
             return p.arith("arith.subf", given(column, mask), top)
 
         def power(column: Index, mask: Value | None) -> Value:
             value = curves.exp(p, shifted(column, mask))
-            if kept:
-                rows.write(p, value, y, [row, column], mask)
+            if powers is not None and not s.log:
+                rows.write(p, value, powers, [place, column], mask)
             return value
 
         total = rows.reduce_row(p, width, p.splat(0, n), added, power)
@@ -121,9 +128,12 @@ class Softmax:
             if s.log:
                 value = p.arith("arith.subf", shifted(column, mask), over)
             else:
-                source = rows.read(p, y, [row, column], n, mask) if kept else power(column, mask)
-                value = p.arith("arith.mulf", source, over)
-            rows.write(p, value, y, [row, column], mask)
+                if powers is None:
+                    value = power(column, mask)
+                else:
+                    value = rows.read(p, powers, [place, column], n, mask)
+                value = p.arith("arith.mulf", value, over)
+            rows.write(p, value, y, [row, column], mask, native=self.isa.bf16)
 
         rows.each_vector(p, width, n, last)
 
