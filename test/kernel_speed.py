@@ -28,7 +28,7 @@ from noema.backend.iree import generate
 from noema.dialects.context import new_context
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue
 from noema.kernels.executable import Tensor
-from noema.kernels.gemm import candidates
+from noema.kernels.gemm_choice import candidates
 from noema.kernels.kernel import Isa, Kernel, Unsuitable, name_of
 from noema.lowering.lower import lower
 from noema.options import Target

@@ -185,46 +185,6 @@ class Gemm:
         return -(-self.k // line) * line + line
 
 
-def candidates(
-    m: Extent,
-    n: int,
-    k: int,
-    isa: Isa,
-    element: str = "f32",
-    epilogue: Epilogue = NOTHING,
-    threads: int = 2,
-) -> list[Gemm]:
-    """Kernels for a product, the analytic choice first.
-
-    Args:
-        m: Rows, or a symbol.
-        n: Columns.
-        k: Length of the products.
-        isa: What to print for.
-        element: Of the products.
-        epilogue: What is done to the sums.
-        threads: Workers that the program will have.
-
-    Raises:
-        Unsuitable: There is none.
-    """
-    return [Gemm(m, n, k, isa, default_tile(m, n, k, isa, element, threads), element, epilogue)]
-
-
-def default_tile(m: Extent, n: int, k: int, isa: Isa, element: str, threads: int) -> Tile:
-    """The analytic choice."""
-    rows, vectors = (8, 3) if isa.registers == 32 else (6, 2)
-    if isinstance(m, int):
-        tiles = -(-m // rows)
-        rows = -(-m // tiles)
-    panels = -(-n // (vectors * isa.lanes))
-    size = n * k * (2 if element == "bf16" else 4)
-    outer = size * 2 <= isa.l2
-    if outer and not isinstance(m, str) and m >= 16 * rows:
-        return Tile(rows, vectors, threads, 1, True)
-    return Tile(rows, vectors, 1, min(threads, panels))
-
-
 def _share(p: Printer, count: Index, part: Value, parts: int) -> tuple[Index, Index]:
     """The part's share of `count` things: first, and one past the last."""
     if parts == 1:
