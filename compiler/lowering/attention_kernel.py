@@ -10,7 +10,7 @@ from noema.kernels.attention import candidates
 from noema.kernels.attention_problem import AttentionProblem, Heads, Mask
 from noema.kernels.executable import Extent
 from noema.lowering import emit, scalars
-from noema.lowering.kernels import isa_for
+from noema.lowering.epilogues import isa_for
 from noema.lowering.node import Declined, Node
 
 _ELEMENTS = {"f32", "bf16"}

@@ -35,6 +35,7 @@ class KernelCalls:
         load: Loads a parameter, by its name, where the function begins.
         kernels: Function name → kernel, of those called.
         declined: ONNX node → why no kernel serves it.
+        narrowed: `sem` value → the same rounded to bf16, where the kernel that made it gave both.
     """
 
     isa: Isa | None
@@ -43,6 +44,7 @@ class KernelCalls:
     load: Callable[[str], ir.Value]
     kernels: dict[str, Kernel] = field(default_factory=dict[str, Kernel])
     declined: dict[str, str] = field(default_factory=dict[str, str])
+    narrowed: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
 
     def call(
         self,

@@ -230,7 +230,7 @@ class _FunctionLowering:
         if route is None or self.calls.isa is None:
             return False
         refused = self._take(route, node, block)
-        if refused is not None:
+        if refused:
             self.calls.declined[_name(node.op)] = refused
         return refused is None
 

@@ -7,25 +7,27 @@ goes to torch-mlir (longtail.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch_mlir import ir
 
-from noema.lowering import kernels
 from noema.lowering.activation import lower_activation
 from noema.lowering.attention import lower_attention
 from noema.lowering.attention_kernel import lower_attention_kernel
 from noema.lowering.cast import lower_bit_cast, lower_cast
 from noema.lowering.channels_last import lower_conv_last, lower_pool
 from noema.lowering.conv import lower_conv
+from noema.lowering.conv_kernel import conv, lower_conv_kernel, lower_pool_kernel
 from noema.lowering.conv_transpose import lower_col2im, lower_conv_transpose
 from noema.lowering.einsum import lower_einsum
 from noema.lowering.elementwise import lower_elementwise
+from noema.lowering.epilogues import Refined, read_fused
 from noema.lowering.gather import (
     lower_gather,
     lower_gather_elements,
     lower_gather_nd,
 )
+from noema.lowering.gemm_kernel import lower_matmul_kernel, matmul
 from noema.lowering.indexing import (
     lower_depth_to_space,
     lower_one_hot,
@@ -37,7 +39,7 @@ from noema.lowering.indexing import (
 )
 from noema.lowering.linear_attention import lower_linear_attention
 from noema.lowering.matmul import lower_matmul
-from noema.lowering.node import Lowering, Node
+from noema.lowering.node import Declined, Lowering, Node
 from noema.lowering.normalization import lower_norm, lower_softmax
 from noema.lowering.numeric import lower_det, lower_is_inf, lower_mean
 from noema.lowering.pooling import (
@@ -67,6 +69,11 @@ from noema.lowering.reduction import (
 )
 from noema.lowering.resize import lower_resize
 from noema.lowering.rope import lower_rope
+from noema.lowering.row_kernels import (
+    lower_narrowed,
+    lower_norm_kernel,
+    lower_softmax_kernel,
+)
 from noema.lowering.sampling import lower_deform_conv, lower_grid_sample
 from noema.lowering.scatter import (
     lower_scatter_elements,
@@ -98,6 +105,18 @@ def _lower_conv(node: Node) -> ir.Value:
     return lower_conv_last(node) if node.given("channels_last") else lower_conv(node)
 
 
+ANCHORS: Mapping[str, Callable[[Refined], ir.Value]] = {"sem.conv": conv, "sem.matmul": matmul}
+"""What serves a `sem.fused`, by its first op."""
+
+
+def _lower_fused(node: Node) -> ir.Value:
+    refined = read_fused(node)
+    name = str(refined.anchor.op.name)
+    if name not in ANCHORS:
+        raise Declined(f"no kernel for {name} and what follows it")
+    return ANCHORS[name](refined)
+
+
 SEM: Mapping[str, Lowering] = {
     "sem.activation": lower_activation,
     "sem.attention": lower_attention,
@@ -113,9 +132,13 @@ SEM: Mapping[str, Lowering] = {
 
 KERNELS: Mapping[str, Lowering] = {
     "sem.attention": lower_attention_kernel,
-    "sem.conv": kernels.lower_conv,
-    "sem.fused": kernels.lower_fused,
-    "sem.matmul": kernels.lower_matmul,
+    "sem.conv": lower_conv_kernel,
+    "sem.elementwise": lower_narrowed,
+    "sem.fused": _lower_fused,
+    "sem.matmul": lower_matmul_kernel,
+    "sem.norm": lower_norm_kernel,
+    "sem.pool": lower_pool_kernel,
+    "sem.softmax": lower_softmax_kernel,
 }
 """Ops that a generated kernel may serve: tried first, where the target has kernels."""
 

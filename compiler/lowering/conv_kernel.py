@@ -1,0 +1,138 @@
+"""Lowering of convolutions and poolings channels last to their kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_mlir import ir
+
+from noema.kernels import conv as convolution
+from noema.kernels import depthwise, pool
+from noema.kernels.epilogue import Bias, Epilogue
+from noema.kernels.window import Window
+from noema.lowering import emit
+from noema.lowering.epilogues import Refined, alone, element_of, isa_for
+from noema.lowering.gemm_kernel import gemm_of
+from noema.lowering.kernel_calls import shaped
+from noema.lowering.node import Declined, Node
+
+
+def lower_conv_kernel(node: Node) -> ir.Value:
+    """A convolution that nothing refines."""
+    return conv(alone(node))
+
+
+def lower_pool_kernel(node: Node) -> ir.Value:
+    """The maximum or the average of windows."""
+    x = node.operand(0)
+    kernel, strides, dilations, pads = (
+        list(node.ints(n) or []) for n in ("kernel", "strides", "dilations", "pads")
+    )
+    window, batch = window_of(x, kernel, strides, dilations, pads)
+    value = node.inputs[0]
+    assert value is not None
+    problem = pool.PoolProblem(
+        pool.PoolKind(node.text("kind")),
+        window,
+        window.pads if node.int("include_pad") else (0, 0, 0, 0),
+        element_of(value),
+        Epilogue((), node.result_dtype().signless),
+    )
+    found = pool.candidates(problem, isa_for(node))[0]
+    (made,) = node.kernels.call(found, [x], {} if isinstance(batch, int) else {"n": batch})
+    out = [window.out_height, window.out_width][2 - len(kernel) :]
+    return shaped(made, [batch, *out, window.channels])
+
+
+def conv(refined: Refined) -> ir.Value:
+    """A convolution channels last: a GEMM over the pixels where it is one, else its own kernel."""
+    node = refined.anchor
+    x, weight = node.inputs[0], node.inputs[1]
+    assert x is not None and weight is not None
+    if not node.given("channels_last"):
+        raise Declined("a convolution channels first")
+    weights = node.known(weight)
+    if weights is None:
+        raise Declined("a convolution without a weight")
+    if node.has(2):
+        bias = node.inputs[2]
+        assert bias is not None
+        steps = (Bias(), *refined.epilogue.steps)
+        refined = Refined(
+            node,
+            Epilogue(steps, refined.epilogue.element),
+            (bias, *refined.operands),
+            refined.result,
+        )
+    lowered = node.lowered(x)
+    strides, dilations, pads = (list(node.ints(n) or []) for n in ("strides", "dilations", "pads"))
+    groups, kernel = node.int("groups"), list(weights.shape[2:])
+    if groups == 1 and prod(kernel) == prod(strides) == 1 and not any(pads):
+        by_input = weights.reshape(weights.shape[:2]).T
+        return gemm_of(
+            refined, lowered, emit.extents(lowered)[:-1], weight, by_input, element_of(x)
+        )
+    window, batch = window_of(lowered, kernel, strides, dilations, pads)
+    filters, isa = weights.shape[0], isa_for(node)
+    found: convolution.Conv | depthwise.Depthwise
+    if weights.shape[1] == 1 and groups == filters:
+        each = depthwise.DepthwiseProblem(window, element_of(x), refined.epilogue)
+        found = depthwise.candidates(each, isa)[0]
+    else:
+        problem = convolution.ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
+        found = convolution.candidates(problem, isa)[0]
+    shape = found.interface.operands[1].extents
+    form = f"{found.kind}.{'x'.join(map(str, shape))}"
+    packed = node.kernels.packed(
+        node.source(weight), form, lambda: found.pack(_planar(np.asarray(weights)))
+    )
+    operands = [lowered, packed, *(node.lowered(v) for v in refined.operands)]
+    (made,) = node.kernels.call(found, operands, {} if isinstance(batch, int) else {"n": batch})
+    out = [window.out_height, window.out_width][2 - len(kernel) :]
+    return shaped(made, [batch, *out, filters])
+
+
+def window_of(
+    x: ir.Value,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int],
+) -> tuple[Window, emit.Extent]:
+    """The window of a convolution or pooling over x (N, spatial…, C), and N.
+
+    Raises:
+        Declined: Not 1 or 2 spatial dimensions, or one of unknown extent.
+    """
+    batch, *known = emit.shape_of(x)
+    spatial = len(kernel)
+    extents = [d for d in known if d is not None]
+    if spatial not in (1, 2) or len(extents) != spatial + 1:
+        raise Declined("not one or two spatial dimensions of known extent")
+    # One spatial dimension is a row of an image of height 1.
+    height = [1] * (2 - spatial)
+
+    def pair(values: Sequence[int]) -> tuple[int, int]:
+        high, wide = [*height, *values]
+        return high, wide
+
+    none = [0] * (2 - spatial)
+    before, after = [*none, *pads[:spatial]], [*none, *pads[spatial:]]
+    window = Window(
+        "n" if batch is None else batch,
+        *pair(extents[:-1]),
+        extents[-1],
+        pair(kernel),
+        pair(strides),
+        pair(dilations),
+        (before[0], before[1], after[0], after[1]),
+    )
+    return window, emit.extent(x, 0)
+
+
+def _planar(weights: NDArray[np.generic]) -> NDArray[np.generic]:
+    """(F, C, K) as (F, C, 1, K); (F, C, KH, KW) as it is."""
+    return weights if weights.ndim == 4 else weights[:, :, None, :]
