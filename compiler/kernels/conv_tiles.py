@@ -9,6 +9,7 @@ from noema.kernels.block import BYTES, Block
 from noema.kernels.epilogue import NOTHING, Epilogue
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.window import Window
+from noema.kernels.workgroups import elapsed
 
 SCRATCH = 896 << 10
 """Bytes of scratch that a workgroup may use: its stack less what spills."""
@@ -18,6 +19,12 @@ STARTING = 1500.0
 
 STREAMED = 32
 """Bytes of weights that cost a cycle although they are fetched ahead."""
+
+_COPIED = 8
+"""Bytes that a thread copies in a cycle."""
+
+FETCHED = 5
+"""Bytes of weights that a thread gets from memory in a cycle at most."""
 
 STORING = 3
 """Steps that setting the sums of a register tile up and storing them takes."""
@@ -129,11 +136,10 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
         for rows in choices:
             block = block_of(problem, rows, columns, isa)
             down = -(-height // rows)
-            copy = block.bytes / (4 * isa.lanes) * 1.5
+            copy = block.bytes / _COPIED
             cycles = steps(rows, columns, most, vectors)
             for share in {-(-panels // s) for s in range(1, panels + 1)}:
                 workgroups = batch * problem.groups * across * down * -(-panels // share)
-                turns = -(-workgroups // threads)
                 one = (
                     STARTING + copy + cycles * (depth + STORING) * share + share * chunk / STREAMED
                 )
@@ -146,7 +152,7 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
                     taps,
                     weights * problem.groups > isa.l2 // 2,
                 )
-                yield turns * one, tile
+                yield elapsed(workgroups, threads, one), tile
 
 
 def _columns(problem: ConvProblem, isa: Isa) -> int:

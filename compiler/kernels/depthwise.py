@@ -21,6 +21,7 @@ from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Buffer, Index, Printer, Value
 from noema.kernels.spans import Span, each_span, tap_rows
 from noema.kernels.window import Window
+from noema.kernels.workgroups import elapsed
 
 
 @dataclass(frozen=True)
@@ -186,30 +187,26 @@ def load(p: Printer, buffer: Buffer, at: Sequence[Index], lanes: int, mask: Valu
     return widen(p, p.load_masked(buffer, at, mask, p.splat(0, lanes, buffer.element)))
 
 
-def shares(window: Window, vectors: int, threads: int, longest: int = 64 << 10) -> tuple[int, int]:
+def shares(window: Window, vectors: int, threads: int) -> tuple[int, int]:
     """Output rows and vectors of channels of a workgroup, so that threads get equal shares.
-
-    A workgroup is made as small as a few thousand vectors: small enough to even out, large enough
-    to be worth starting.
 
     Args:
         window: Over the image.
         vectors: Of channels, in all.
         threads: That share the work.
-        longest: Vectors of output of a workgroup at most.
     """
     batch = window.batch if isinstance(window.batch, int) else 1
     height = window.out_height
 
     def cost(rows: int, each: int) -> tuple[float, int]:
         count = batch * -(-height // rows) * -(-vectors // each)
-        work = rows * each * window.out_width
-        return -(-count // threads) * (work + 100.0) + (work > longest) * work, count
+        work = rows * each * window.out_width * window.taps
+        return elapsed(count, threads, work + 1500.0), count
 
     heights = sorted({-(-height // parts) for parts in range(1, height + 1)}, reverse=True)
     parts = [-(-vectors // n) for n in range(1, min(vectors, 4 * threads) + 1)]
     return min(
-        ((rows, each) for rows in heights for each in dict.fromkeys(parts)), key=lambda c: cost(*c)
+        ((rows, each) for each in dict.fromkeys(parts) for rows in heights), key=lambda c: cost(*c)
     )
 
 

@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noema.kernels.block import BYTES, LINE
-from noema.kernels.conv_tiles import SCRATCH, STARTING, STORING, STREAMED, ConvProblem, steps
+from noema.kernels.conv_tiles import (
+    FETCHED,
+    SCRATCH,
+    STARTING,
+    STORING,
+    STREAMED,
+    ConvProblem,
+    steps,
+)
 from noema.kernels.epilogue import widen
 from noema.kernels.executable import Interface, Scope, Tensor, executable
 from noema.kernels.kernel import Isa, Unsuitable
@@ -30,6 +38,7 @@ from noema.kernels.winograd_transform import (
     print_outputs,
     transform_filters,
 )
+from noema.kernels.workgroups import elapsed
 
 _TRANSFORM = 5.0
 """Cycles per point of transforming a vector, inputs or sums, as measured on Zen 4."""
@@ -157,10 +166,10 @@ class Winograd:
         """
         points = transform_filters(weights, self.tile.outputs)
         filters, channels = weights.shape[:2]
-        full = np.zeros((self.side**2, self.all_panels * self.columns, channels))
-        full[:, :filters] = points.reshape(-1, filters, channels)
+        missing = self.all_panels * self.columns - filters
+        full = np.pad(points, ((0, 0), (0, missing), (0, 0))) if missing else points
         cut = full.reshape(self.side**2, self.all_panels, self.columns, channels)
-        return np.ascontiguousarray(cut.transpose(1, 0, 3, 2).astype(np.float32))
+        return np.ascontiguousarray(cut.transpose(1, 0, 3, 2))
 
     def print(self, name: str) -> str:
         """The `stream.executable` @name."""
@@ -232,9 +241,8 @@ def _tiles(
             products = points * (window.channels + STORING) * steps(1, size, most, vectors)
             for share in {-(-panels // s) for s in range(1, panels + 1)}:
                 workgroups = batch * -(-count // size) * -(-panels // share)
-                one = products + scatter + streamed / STREAMED
-                turns = -(-workgroups // threads)
-                cycles = turns * (STARTING + gather + share * one)
+                one = max(products + streamed / STREAMED, streamed / FETCHED) + scatter
+                cycles = elapsed(workgroups, threads, STARTING + gather + share * one)
                 yield cycles, dataclasses.replace(tile, panels=share)
 
 

@@ -31,10 +31,13 @@ def filter_matrix(outputs: int) -> F64:
     return np.stack([*rows, np.array([0.0, 0.0, 1.0])])
 
 
-def transform_filters(weights: NDArray[np.float32], outputs: int) -> F64:
-    """(F, C, 3, 3) → (m + 2, m + 2, F, C)."""
+def transform_filters(weights: NDArray[np.float32], outputs: int) -> NDArray[np.float32]:
+    """(F, C, 3, 3) → ((m + 2)², F, C), computed in f64 and rounded once."""
+    filters, channels = weights.shape[:2]
     g = filter_matrix(outputs)
-    return np.einsum("ip,jq,fcpq->ijfc", g, g, weights.astype(np.float64), optimize=True)
+    taps = weights.reshape(filters * channels, 9).T.astype(np.float64)
+    points = (np.kron(g, g) @ taps).astype(np.float32)
+    return points.reshape(-1, filters, channels)
 
 
 def print_inputs(p: Printer, x: Sequence[Value], outputs: int) -> list[Value]:
