@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
-from noema.kernels import conv as convolution
-from noema.kernels import depthwise, pool
+from noema.kernels import convolution, pool
+from noema.kernels.conv_tiles import ConvProblem
 from noema.kernels.epilogue import Bias, Epilogue
 from noema.kernels.window import Window
 from noema.lowering import emit
@@ -77,13 +77,8 @@ def conv(refined: Refined) -> ir.Value:
         )
     window, batch = window_of(lowered, kernel, strides, dilations, pads)
     filters, isa = weights.shape[0], isa_for(node)
-    found: convolution.Conv | depthwise.Depthwise
-    if weights.shape[1] == 1 and groups == filters:
-        each = depthwise.DepthwiseProblem(window, element_of(x), refined.epilogue)
-        found = depthwise.candidates(each, isa)[0]
-    else:
-        problem = convolution.ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
-        found = convolution.candidates(problem, isa)[0]
+    problem = ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
+    found = convolution.candidates(problem, isa)[0]
     shape = found.interface.operands[1].extents
     form = f"{found.kind}.{'x'.join(map(str, shape))}"
     packed = node.kernels.packed(

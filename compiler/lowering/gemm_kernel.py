@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
-from noema.kernels import gemm
+from noema.kernels.gemm_choice import candidates
 from noema.lowering import emit
 from noema.lowering.epilogues import Refined, alone, element_of, isa_for
 from noema.lowering.kernel_calls import shaped
@@ -61,7 +61,7 @@ def gemm_of(
     for extent in leading:
         rows = multiply(rows, extent)
     m = rows if isinstance(rows, int) else "m"
-    kernel = gemm.candidates(m, n, k, isa_for(node), element_of(weight), refined.epilogue)[0]
+    kernel = candidates(m, n, k, isa_for(node), element_of(weight), refined.epilogue, lhs=lhs)[0]
     panels = kernel.packed_shape
     form = f"gemm.{panels[0]}x{panels[1]}x{panels[2]}.{n}x{k}"
     packed = node.kernels.packed(
