@@ -117,14 +117,15 @@ def candidates(problem: AttentionProblem, isa: Isa) -> list[Attention]:
         # Narrow panels follow the diagonal closer.
         shapes = sorted(shapes, key=lambda shape: shape[1])
     if packed is not None:
-        # Rows that a tile has too many are worked on for nothing.
-        shapes = sorted(shapes, key=lambda shape: whole(packed, shape[0]))
+        # Rows that a tile has too many are worked on for nothing; a sixteenth of them may be.
+        shapes = sorted(shapes, key=lambda shape: 16 * whole(packed, shape[0]) // packed)
     heads = problem.key_heads * (problem.batch if isinstance(problem.batch, int) else 1)
     for rows, vectors in shapes:
-        for queries in (128, 64, 32, 16, 8, 4):
+        for queries in (256, 128, 64, 32, 16, 8, 4):
             block = whole(queries, rows)
             if packed is not None:
-                block = min(block, whole(packed, rows))
+                # Blocks of about the same size.
+                block = whole(-(-packed // -(-packed // block)), rows)
                 enough = heads * -(-packed // block) >= 8
             else:
                 enough = heads >= 8 or queries <= 32

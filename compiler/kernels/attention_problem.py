@@ -116,7 +116,9 @@ class AttentionProblem:
     def __post_init__(self) -> None:
         if {self.element, self.result} - {"f32", "bf16"}:
             raise Unsuitable(f"attention of {self.element} giving {self.result}")
-        if self.query_heads % self.key_heads:
+        if 0 in (self.batch, self.queries, self.keys, self.size, self.value_size):
+            raise Unsuitable("attention of an empty tensor")
+        if not self.key_heads or self.query_heads % self.key_heads:
             raise Unsuitable(f"{self.query_heads} query heads, {self.key_heads} key heads")
         if self.mask is not None and self.mask.element not in ("f32", "bf16", "i1"):
             raise Unsuitable(f"attention mask of {self.mask.element}")

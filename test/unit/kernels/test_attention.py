@@ -195,7 +195,7 @@ def test_a_cache_comes_first(queries: int, group: int, element: str, present: in
 @needs_unit
 @pytest.mark.parametrize("element", ["f32", "bf16"])
 def test_extents_may_be_symbols(element: str) -> None:
-    a = problem((0, 0, 0), (4, 2), 32, element=element, causal=True)
+    a = problem((1, 1, 1), (4, 2), 32, element=element, causal=True)
     mask = Mask("f32", True, False, False, "T")
     a = dataclasses.replace(a, batch="B", queries="M", keys="M", past="P", mask=mask, present="T")
     lengths = ((1, 300), (5, 0), (5, 16), (70, 1), (150, 300))
@@ -260,6 +260,8 @@ def test_candidates_say_why_there_are_none() -> None:
         problem((1, 8, 8), (3, 2), 8)
     with pytest.raises(Unsuitable, match="don't fit in rows of 7"):
         problem((1, 8, 8), (1, 1), 8, q=Heads(7, pitch=8))
+    with pytest.raises(Unsuitable, match="an empty tensor"):
+        problem((1, 0, 8), (1, 1), 8)
     with pytest.raises(Unsuitable, match="9 positions in a mask"):
         problem((1, 8, 8), (1, 1), 8, mask=Mask("f32", False, False, False, 9))
 
