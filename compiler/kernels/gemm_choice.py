@@ -1,13 +1,17 @@
 """How a GEMM may be cut, and an analytic guess at which cut is best.
 
 The guess counts cycles of the busiest worker. A step of k takes a register tile of r × v one cycle
-per multiplication, but no less than 4 v, the time in which L2 delivers v registers of B (64 bytes
-each) at 16 bytes a cycle: so few rows are slow. A tile costs some cycles more to begin and to
+per multiplication, but no less than 6 v, the time in which v registers of B (64 bytes each) come
+from L2 at 11 bytes a cycle: so few rows are slow. A tile costs some cycles more to begin and to
 store, a workgroup a thousand to be taken. Tiles with more multiplications per register loaded
 (each r + v loads do r v of them) are preferred where else little differs, for processors that
-multiply twice a cycle. Measured on a Zen 4, all tiles of at least 4 rows and 2 registers come within
-3 % of each other, whatever k is (768 to 12288: a panel streams from L2 fast enough, so k isn't
-cut), and the number of workgroups matters only through what it leaves to the last worker.
+multiply twice a cycle.
+
+Measured on a Zen 4, all tiles of at least 4 rows and 2 registers come within 3 % of each other on
+252×768×768, and nothing is lost to long k (768 to 12288: a panel streams from L2 fast enough), so
+k isn't cut. Nor is anything gained by copying A, whose rows may lie 4096 bytes apart: that is for
+conversion, and costs 2 to 5 %. The number of workgroups matters only through what it leaves to
+the last worker.
 """
 
 from __future__ import annotations
@@ -134,7 +138,7 @@ def _cycles(gemm: Gemm, tile: Tile, threads: int) -> float:
     slow = 1.4 if gemm.element == "bf16" and tile.vectors == 1 else 1.0
     workers = [0.0] + [_LATE_CYCLES] * (threads - 1)
     largest = 0.0
-    for rows, tiles, down in _parts(m, tile.rows, tile.row_split, least=4):
+    for rows, tiles, down in _parts(m, tile.rows, tile.row_split, least=6):
         # A workgroup packs its own rows: two cycles for a line of 64 bytes.
         packing = 2 * rows * steps / 16 if tile.pack else 0
         for columns, panels, _ in _parts(width, tile.vectors, tile.column_split, least=1):
