@@ -180,9 +180,14 @@ class Epilogue:
         at: Sequence[Index],
         operands: Sequence[Buffer],
         mask: Value | None = None,
+        *,
+        native: bool = False,
     ) -> None:
-        """Applies the steps to one vector and stores it, converted, at `at` of `result`."""
-        value = narrow(p, self.apply(p, value, at, operands, mask), self.element)
+        """Applies the steps to one vector and stores it at `at` of `result`, converted.
+
+        `native` is as for `narrow`.
+        """
+        value = narrow(p, self.apply(p, value, at, operands, mask), self.element, native=native)
         if mask is None:
             p.store(value, result, at)
         else:

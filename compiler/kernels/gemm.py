@@ -273,12 +273,18 @@ class _Body:
             at = p.sub(rows.index, low)
             with p.loop(0, k - k % lanes, lanes) as columns:
                 value = p.load(self.a, [rows.index, p.add(columns.index, start)], lanes)
-                p.store(narrow(p, value, self.spec.element), packed, [at, columns.index])
+                p.store(self.converted(value), packed, [at, columns.index])
             if k % lanes:
                 zero = p.splat(0, lanes, self.spec.lhs_element)
                 place = [rows.index, k - k % lanes + start]
                 value = p.load_masked(self.a, place, p.mask(k % lanes, lanes), zero)
-                p.store(narrow(p, value, self.spec.element), packed, [at, k - k % lanes])
+                p.store(self.converted(value), packed, [at, k - k % lanes])
+
+    def converted(self, value: Value) -> Value:
+        """Elements of A as they are multiplied."""
+        if self.spec.lhs_element == self.spec.element:
+            return value
+        return narrow(self.p, value, self.spec.element, native=self.spec.isa.bf16)
 
     # --- the loops around a tile ---
 
@@ -417,7 +423,8 @@ class _Body:
         def store(value: Value, row: Index, j: int) -> None:
             at = [p.add(rows.first, row), p.add(column, j * self.lanes)]
             mask = panel.mask if j == vectors - 1 else None
-            self.spec.epilogue.store(p, value, self.c, at, self.extra, mask)
+            native = self.spec.isa.bf16
+            self.spec.epilogue.store(p, value, self.c, at, self.extra, mask, native=native)
 
         if self.sums is None:
             for i in range(rows.computed):

@@ -55,7 +55,7 @@ def kernels(draw: st.DrawFn) -> tuple[Gemm, int]:
         tile,
         element,
         Epilogue(steps, draw(st.sampled_from(["f32", element]))),
-        "f32" if tile.pack else element,
+        draw(st.sampled_from(["f32", element])) if tile.pack else element,
         before + k + after if before else 0,
         before,
     )
