@@ -50,8 +50,11 @@ def locations(location: ir.Location) -> Iterator[ir.Location]:
 
 def node_names(op: ir.Operation | ir.OpView) -> tuple[str, ...]:
     """Names of the ONNX nodes that `op` computes, in order, each once; empty if there are none."""
+    location = op.location
+    if isinstance(location, ir.NameLoc) and isinstance(location.child_loc, ir.UnknownLoc):
+        return (location.name_str,)  # nearly always
     names: dict[str, None] = {}
-    for part in locations(op.location):
+    for part in locations(location):
         if isinstance(part, ir.NameLoc):
             names.setdefault(part.name_str)
     return tuple(names)

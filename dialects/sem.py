@@ -27,7 +27,17 @@ from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, r
 from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
 from noema.dialects.shapes import broadcast_shapes, compatible, extents_of, same_shape, shape_of
-from noema.dialects.verify import checked, element_of, flag, integer, integers, number, text
+from noema.dialects.slots import segments, slots
+from noema.dialects.verify import (
+    checked,
+    element_of,
+    flag,
+    integer,
+    integers,
+    number,
+    text,
+    unranked,
+)
 
 Tensor = ir.RankedTensorType
 MAX_INPUTS = 16
@@ -75,7 +85,9 @@ class ConstantOp(Sem.Operation, name="constant", traits=[Pure]):
     @checked
     def verify_invariants(op: Any) -> str | None:
         got, want = op.attributes["value"].type, op.results[0].type
-        return None if got == want else f"value has type {got}, result has type {want}"
+        if got != want:
+            return f"value has type {got}, result has type {want}"
+        return unranked(op)
 
 
 class ParamOp(Sem.Operation, name="param", traits=[Pure]):
@@ -87,7 +99,7 @@ class ParamOp(Sem.Operation, name="param", traits=[Pure]):
     @staticmethod
     @checked
     def verify_invariants(op: Any) -> str | None:
-        return None if text(op, "parameter") else "has an empty parameter name"
+        return unranked(op) if text(op, "parameter") else "has an empty parameter name"
 
 
 class MatmulOp(Sem.Operation, name="matmul", traits=[Pure]):
@@ -444,7 +456,9 @@ def _verify_onnx(op: Any) -> str | None:
     if not text(op, "op_type"):
         return "has an empty op_type"
     version = integer(op, "version")
-    return None if version >= 1 else f"opset version {version} is not positive"
+    if version < 1:
+        return f"opset version {version} is not positive"
+    return unranked(op)  # its slots take anything, as far as IRDL knows
 
 
 OnnxOp = type(
@@ -482,8 +496,8 @@ def build_onnx(
         "domain": ir.StringAttr.get(domain),
         "version": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), version),
         "attrs": ir.DictAttr.get(dict(attrs)),
-        "operandSegmentSizes": _segments(inputs, MAX_INPUTS),
-        "resultSegmentSizes": _segments(results, MAX_OUTPUTS),
+        "operandSegmentSizes": segments(inputs, MAX_INPUTS),
+        "resultSegmentSizes": segments(results, MAX_OUTPUTS),
     }
     return ir.Operation.create(
         "sem.onnx",
@@ -494,27 +508,40 @@ def build_onnx(
     ).opview
 
 
+def create(
+    op: type[ir.OpView],
+    operands: Sequence[ir.Value | None],
+    results: Sequence[ir.Type | None],
+    **attributes: ir.Attribute,
+) -> ir.Operation:
+    """An op, as its class would build it, but ten times quicker.
+
+    Args:
+        op: The class.
+        operands: By slot; None leaves an optional one empty, and trailing ones may be left out.
+        results: Their types, likewise.
+        attributes: All of them, those with a default too.
+    """
+    if op._ODS_OPERAND_SEGMENTS is not None:
+        attributes["operandSegmentSizes"] = segments(operands, len(op._ODS_OPERAND_SEGMENTS))
+    if op._ODS_RESULT_SEGMENTS is not None:
+        attributes["resultSegmentSizes"] = segments(results, len(op._ODS_RESULT_SEGMENTS))
+    return ir.Operation.create(
+        op.OPERATION_NAME,
+        results=[t for t in results if t is not None],
+        operands=[v for v in operands if v is not None],
+        attributes=attributes,
+    )
+
+
 def build(
     op: type[ir.OpView],
     operands: Sequence[ir.Value | None],
     result: ir.Type,
     **attributes: ir.Attribute,
 ) -> ir.Value:
-    """An op of one result; as its class would build it, but ten times quicker.
-
-    Args:
-        op: The class.
-        operands: By slot; None leaves an optional one empty.
-        result: Type of the result.
-        attributes: All of them, those with a default too.
-    """
-    slots = op._ODS_OPERAND_SEGMENTS
-    if slots is not None:
-        attributes["operandSegmentSizes"] = _segments(operands, len(slots))
-        operands = [v for v in operands if v is not None]
-    return ir.Operation.create(
-        op.OPERATION_NAME, results=[result], operands=operands, attributes=attributes
-    ).results[0]
+    """The result of an op that has one; as `create`."""
+    return create(op, operands, [result], **attributes).results[0]
 
 
 def build_constant(value: ir.Attribute) -> ir.Value:
@@ -530,31 +557,3 @@ def build_param(type_: ir.Type, parameter: str) -> ir.Value:
 def build_elementwise(kind: str, operands: Sequence[ir.Value], result: ir.Type) -> ir.Value:
     """A `sem.elementwise`; as `ElementwiseOp`, but quicker."""
     return build(ElementwiseOp, operands, result, kind=ir.StringAttr.get(kind))
-
-
-def _segments(slots: Sequence[object], count: int) -> ir.DenseI32ArrayAttr:
-    if len(slots) > count:
-        raise ValueError(f"{len(slots)} slots, the op has {count}")
-    present = [int(slot is not None) for slot in slots]
-    return ir.DenseI32ArrayAttr.get(present + [0] * (count - len(slots)))
-
-
-def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value | None]:
-    """Operands (or results) of an op with optional slots, by slot; None where the slot is empty.
-
-    Trailing empty slots are dropped.
-    """
-    present = list(op.operands if which == "operand" else op.results)
-    try:
-        sizes = ir.DenseI32ArrayAttr(op.attributes[f"{which}SegmentSizes"])
-    except KeyError:
-        return list(present)
-    # Reading all of them takes longer than all the rest, and nearly always no empty slot lies
-    # between the filled ones.
-    if all(sizes[i] for i in range(len(present))):
-        return list(present)
-    filled = iter(present)
-    values = [next(filled) if size else None for size in sizes]
-    while values and values[-1] is None:
-        values.pop()
-    return values

@@ -16,17 +16,26 @@ def fail(op: Any, message: str) -> bool:
     return False
 
 
+def unranked(op: Any) -> str | None:
+    """A complaint about the first operand or result that isn't a ranked tensor."""
+    for value in (*op.operands, *op.results):
+        if not isinstance(value.type, ir.RankedTensorType):
+            return f"takes and gives ranked tensors, not {value.type}"
+    return None
+
+
 def checked(check: Callable[[Any], str | None]) -> Callable[[Any], bool]:
-    """Turns a check that returns a complaint into a verifier; nothing may escape from one."""
+    """Turns a check that returns a complaint into a verifier; nothing may escape from one.
+
+    That operands and results are ranked tensors IRDL checks as well, after the verifier. A check
+    that meets another type ends in an exception, and the verifier says why.
+    """
 
     def verify_invariants(op: Any) -> bool:
-        for value in (*op.operands, *op.results):
-            if not isinstance(value.type, ir.RankedTensorType):
-                return fail(op, f"takes and gives ranked tensors, not {value.type}")
         try:
             complaint = check(op)
-        except (KeyError, ValueError, IndexError) as error:
-            complaint = f"is malformed: {error}"
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            complaint = unranked(op) or f"is malformed: {error}"
         return complaint is None or fail(op, complaint)
 
     return verify_invariants

@@ -135,10 +135,8 @@ class _Rewriter:
         self._keys: dict[ir.Value, str] = {}
         self._waiting: dict[ir.Value, _Entry] = {}
         self._work: deque[_Entry] = deque()
-        # In program order; from the second stage on the block is asked again.
-        self._listed = [view.operation for view in block.operations]
-        for op in self._listed:
-            self._learn(op)
+        for view in block.operations:
+            self._learn(view.operation)
 
     def run(self, patterns: Sequence[Pattern]) -> None:
         self._by_root = {}
@@ -147,9 +145,8 @@ class _Rewriter:
                 self._by_root.setdefault(root, []).append(
                     _Candidate(pattern, frozenset(pattern.reads), self._tallies[pattern.name])
                 )
-        for op in self._listed or [view.operation for view in self._block.operations]:
-            self._push(op)
-        self._listed = []
+        for view in self._block.operations:
+            self._push(view.operation)
         # A rewrite that makes its own root again would go on for ever.
         self._most = 64 + 16 * len(self._keys)
         while self._work:
@@ -159,22 +156,18 @@ class _Rewriter:
                 self._visit(entry.op, entry.key)
 
     def _learn(self, op: ir.Operation) -> None:
-        results = op.results
-        if results:
-            key = key_of(op)
-            for result in results:
-                self._keys[result] = key
+        key = key_of(op)
+        for result in op.results:
+            self._keys[result] = key
 
     def _push(self, op: ir.Operation) -> None:
-        results = op.results
-        if not results:
-            return
-        first = results[0]
-        key = self._keys.get(first, "")
-        # Most ops are no root, in most stages.
-        if key in self._by_root and first not in self._waiting:
-            entry = self._waiting[first] = _Entry(op, first, key)
-            self._work.append(entry)
+        for first in op.results:
+            key = self._keys.get(first, "")
+            # Most ops are no root, in most stages.
+            if key in self._by_root and first not in self._waiting:
+                entry = self._waiting[first] = _Entry(op, first, key)
+                self._work.append(entry)
+            break
 
     def _visit(self, op: ir.Operation, key: str) -> None:
         keys = self._keys

@@ -30,7 +30,7 @@ def build_attention(
     is_causal: bool = False,
     softcap: float = 0.0,
     heads: tuple[int, int] = (0, 0),
-) -> ir.OpView:
+) -> ir.Operation:
     """Builds a `sem.attention`.
 
     Args:
@@ -41,10 +41,10 @@ def build_attention(
         softcap: Bound of the scores; 0 for none.
         heads: Of queries, and of keys and values, if the operands are of rank 3.
     """
-    names = ("q", "k", "v", "mask", "past_key", "past_value", "nonpad_kv_seqlen")
-    return sem.AttentionOp(
-        **dict(zip(names, operands, strict=False)),
-        **dict(zip(("res", "present_key", "present_value", "qk"), results, strict=False)),
+    return sem.create(
+        sem.AttentionOp,
+        operands,
+        results,
         scale=ir.FloatAttr.get(ir.F64Type.get(), scale),
         is_causal=ir.BoolAttr.get(is_causal),
         softcap=ir.FloatAttr.get(ir.F32Type.get(), softcap),

@@ -31,6 +31,11 @@ from noema.passes.patterns.pattern import Declined, Match, Pattern
 from noema.passes.patterns.scores import Scores, build_mask, heads_in, scores_of
 
 _RESHAPES = frozenset({"onnx.Reshape", "onnx.Unsqueeze", "onnx.Squeeze"})
+_STEPS_OF_PROBABILITIES = (
+    *("softmax", "elementwise.cast", "elementwise.where", "onnx.Transpose", "onnx.Slice"),
+    *_RESHAPES,
+)
+"""What the product with the values may read: the softmax, or what may stand behind it."""
 _STEPS = 6
 """How many ops may stand between the softmax and the product with the values."""
 
@@ -91,6 +96,7 @@ class ScaledDotProductAttention(Pattern):
 
     name = "scaled-dot-product-attention"
     roots = ("matmul",)
+    reads = _STEPS_OF_PROBABILITIES
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         if len(sem.shape_of(root.results[0])) not in (3, 4, 5):

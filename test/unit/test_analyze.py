@@ -67,7 +67,7 @@ def test_a_text_encoder_is_understood(bert: Path) -> None:
     assert found.model.nodes == len(file_nodes)
     assert sorted(n for c in found.components for n in c.nodes) == sorted(file_nodes)
     assert found.timing.patterns
-    assert {"read", "import", "passes", "components", "costs", "opportunities"} == set(
+    assert {"read", "load", "import", "passes", "components", "costs", "opportunities"} == set(
         found.timing.stages
     )
     assert WorkloadProfile.from_json(found.to_json()) == found

@@ -1,0 +1,40 @@
+"""Slots of ops: operands and results by place, some of which may be empty.
+
+An op with optional operands has as many slots as it can have operands at most;
+`operandSegmentSizes` (and `resultSegmentSizes`) says which of them are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch_mlir import ir
+
+
+def segments(slots: Sequence[object], count: int) -> ir.DenseI32ArrayAttr:
+    """The attribute that says which of `count` slots are filled: those that aren't None."""
+    if len(slots) > count:
+        raise ValueError(f"{len(slots)} slots, the op has {count}")
+    present = [int(slot is not None) for slot in slots]
+    return ir.DenseI32ArrayAttr.get(present + [0] * (count - len(slots)))
+
+
+def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value | None]:
+    """Operands (or results) of an op with optional slots, by slot; None where the slot is empty.
+
+    Trailing empty slots are dropped.
+    """
+    present = list(op.operands if which == "operand" else op.results)
+    try:
+        sizes = ir.DenseI32ArrayAttr(op.attributes[f"{which}SegmentSizes"])
+    except KeyError:
+        return list(present)
+    # Reading all of them takes longer than all the rest, and nearly always no empty slot lies
+    # between the filled ones.
+    if all(sizes[i] for i in range(len(present))):
+        return list(present)
+    filled = iter(present)
+    values = [next(filled) if size else None for size in sizes]
+    while values and values[-1] is None:
+        values.pop()
+    return values
