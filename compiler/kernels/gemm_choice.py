@@ -16,6 +16,7 @@ the last worker.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -82,11 +83,14 @@ def _packs(element: str, lhs: str) -> bool:
 def _tiles(gemm: Gemm, threads: int) -> Iterator[Tile]:
     m, isa = gemm.m, gemm.isa
     pack = gemm.tile.pack
+    # Rows of A that lie a multiple of 4096 bytes apart share a set of the first cache, of 8 lines.
+    stride = (gemm.lhs_width or gemm.k) * (2 if gemm.element == "bf16" else 4)
+    crowd = 16 if pack else 8 * (4096 // math.gcd(stride, 4096))
     for vectors in (3, 2, 4, 1):
         if vectors > max(1, -(-gemm.n // isa.lanes)):
             continue
         # Sums, a row of the panel, and an element of A.
-        most = min((isa.registers - 1 - vectors) // vectors, 16)
+        most = min((isa.registers - 1 - vectors) // vectors, 16, crowd)
         # Of an unknown number of rows the last few take a whole tile.
         heights = range(most, 0, -1) if isinstance(m, int) else range(min(most, 8), 3, -1)
         for rows in heights:

@@ -211,3 +211,9 @@ def test_candidates_differ_and_fit_the_registers() -> None:
 def test_activations_in_f32_are_packed_for_bf16() -> None:
     kernel = candidates("m", 64, 96, BF16, "bf16", lhs="f32")[0]
     assert kernel.tile.pack and kernel.interface.operands[0].element == "f32"
+
+
+def test_rows_that_share_a_cache_set_are_few() -> None:
+    for k, most in ((1024, 8), (2048, 8), (1000, 14)):
+        rows = [c.tile.rows for c in candidates(49, 512, k, X86_64_V4, threads=2)]
+        assert max(rows) <= most
