@@ -27,6 +27,7 @@ from noema.passes.driver import PipelineReport, run_pipeline
 from noema.passes.registry import compile_pipeline
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
 from noema.runtime.cpu import X86_LEVELS, requirements_of, this_cpu
+from noema.runtime.device import default_threads
 from noema.signature import Signature
 from noema.versions import versions
 
@@ -113,7 +114,8 @@ def compile_onnx(
         # What ONNX's own inference lets through, the verifiers of the dialect may not.
         raise InvalidModel(f"operators that don't fit together: {error.message}") from error
     stages.enter("lower", 0.2)
-    lowered = lower(module, model.parameters, None if plain else kernel_isa(options.target))
+    isa = None if plain else kernel_isa(options.target)
+    lowered = lower(module, model.parameters, isa, default_threads())
     stages.enter("codegen", 0.3)
     is_static = all(spec.is_static for spec in model.inputs)
     program = generate_program(

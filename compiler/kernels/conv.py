@@ -414,4 +414,5 @@ class _Body:
                     place,
                     self.extra,
                     mask if v == vectors - 1 else None,
+                    native=self.kernel.isa.bf16,
                 )

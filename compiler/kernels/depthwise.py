@@ -177,7 +177,9 @@ class Depthwise:
             tap.give(sums)
         for pixel, value in enumerate(tap.results):
             place = [batch, row, p.add(column, pixel), channel]
-            self.problem.epilogue.store(p, value, scope.results[0], place, extra, mask)
+            self.problem.epilogue.store(
+                p, value, scope.results[0], place, extra, mask, native=self.isa.bf16
+            )
 
 
 def load(p: Printer, buffer: Buffer, at: Sequence[Index], lanes: int, mask: Value | None) -> Value:

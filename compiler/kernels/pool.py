@@ -216,7 +216,9 @@ class Pool:
             place = [batch, row, p.add(column, pixel), channel]
             if factors:
                 value = p.arith("arith.mulf", value, factors[pixel])
-            self.problem.epilogue.store(p, value, scope.results[0], place, extra, mask)
+            self.problem.epilogue.store(
+                p, value, scope.results[0], place, extra, mask, native=self.isa.bf16
+            )
 
     def _whole(self, scope: Scope) -> None:
         p, window, tile, lanes = scope.printer, self.problem.window, self.tile, self.isa.lanes
@@ -258,7 +260,9 @@ class Pool:
         for value, channel in zip(row.results, channels, strict=True):
             mean = p.arith("arith.mulf", value, factor)
             place = [batch, 0, 0, channel]
-            self.problem.epilogue.store(p, mean, scope.results[0], place, extra, mask)
+            self.problem.epilogue.store(
+                p, mean, scope.results[0], place, extra, mask, native=self.isa.bf16
+            )
 
 
 def candidates(problem: PoolProblem, isa: Isa, threads: int = 2) -> tuple[Pool, ...]:

@@ -426,6 +426,7 @@ class _Body:
                                 place,
                                 self.extra,
                                 mask if v == vectors - 1 else None,
+                                native=self.kernel.isa.bf16,
                             )
 
     def _if(self, condition: Value | None) -> Any:

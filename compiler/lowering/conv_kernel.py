@@ -41,7 +41,7 @@ def lower_pool_kernel(node: Node) -> ir.Value:
         element_of(value),
         Epilogue((), node.result_dtype().signless),
     )
-    found = pool.candidates(problem, isa_for(node))[0]
+    found = pool.candidates(problem, isa_for(node), node.kernels.threads)[0]
     (made,) = node.kernels.call(found, [x], {} if isinstance(batch, int) else {"n": batch})
     out = [window.out_height, window.out_width][2 - len(kernel) :]
     return shaped(made, [batch, *out, window.channels])
@@ -78,7 +78,7 @@ def conv(refined: Refined) -> ir.Value:
     window, batch = window_of(lowered, kernel, strides, dilations, pads)
     filters, isa = weights.shape[0], isa_for(node)
     problem = ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
-    found = convolution.candidates(problem, isa)[0]
+    found = convolution.candidates(problem, isa, node.kernels.threads)[0]
     shape = found.interface.operands[1].extents
     form = f"{found.kind}.{'x'.join(map(str, shape))}"
     packed = node.kernels.packed(

@@ -61,7 +61,16 @@ def gemm_of(
     for extent in leading:
         rows = multiply(rows, extent)
     m = rows if isinstance(rows, int) else "m"
-    kernel = candidates(m, n, k, isa_for(node), element_of(weight), refined.epilogue, lhs=lhs)[0]
+    kernel = candidates(
+        m,
+        n,
+        k,
+        isa_for(node),
+        element_of(weight),
+        refined.epilogue,
+        threads=node.kernels.threads,
+        lhs=lhs,
+    )[0]
     panels = kernel.packed_shape
     form = f"gemm.{panels[0]}x{panels[1]}x{panels[2]}.{n}x{k}"
     packed = node.kernels.packed(

@@ -30,6 +30,7 @@ class KernelCalls:
 
     Attributes:
         isa: What they are printed for; None where the target has none.
+        threads: Workers that will share a kernel's work.
         module: Gets the declarations.
         parameters: Gets the packed weights.
         load: Loads a parameter, by its name, where the function begins.
@@ -39,6 +40,7 @@ class KernelCalls:
     """
 
     isa: Isa | None
+    threads: int
     module: ir.Module
     parameters: ParameterStore
     load: Callable[[str], ir.Value]

@@ -55,19 +55,22 @@ class Lowered:
     declined: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def lower(module: ir.Module, parameters: ParameterStore, isa: Isa | None = None) -> Lowered:
+def lower(
+    module: ir.Module, parameters: ParameterStore, isa: Isa | None = None, threads: int = 2
+) -> Lowered:
     """Lowers a verified sem module.
 
     Args:
         module: One function `main` of sem ops; it is consumed.
         parameters: The weights that `sem.param` names; gets those that kernels want packed.
         isa: What generated kernels may use; None for none of them.
+        threads: Workers that the program will have; kernels cut their work for as many.
 
     Raises:
         UnsupportedModel: Lists every op that has no lowering.
     """
     with module.context, ir.Location.unknown():
-        lowering = _FunctionLowering(module, parameters, isa)
+        lowering = _FunctionLowering(module, parameters, isa, threads)
         lowering.run()
         names = tuple(lowering.globals)
         if lowering.uses_torch:
@@ -87,11 +90,13 @@ def _bytecode(module: ir.Module) -> bytes:
 class _FunctionLowering:
     """State of lowering one function: lowered values, weights, gaps."""
 
-    def __init__(self, module: ir.Module, parameters: ParameterStore, isa: Isa | None) -> None:
+    def __init__(
+        self, module: ir.Module, parameters: ParameterStore, isa: Isa | None, threads: int
+    ) -> None:
         self.module = module
         self.parameters = parameters
         self.entry: ir.Block | None = None
-        self.calls = KernelCalls(isa, module, parameters, self._load_packed)
+        self.calls = KernelCalls(isa, threads, module, parameters, self._load_packed)
         self.values: dict[ir.Value, ir.Value] = {}
         self.globals: dict[str, str] = {}
         self.gaps: list[Gap] = []
