@@ -39,6 +39,7 @@ def compile(
     *,
     target: str = "cpu",
     precision: str = "f32",
+    emulate: bool = False,
     shapes: Mapping[str, tuple[int | None, ...]] | None = None,
     passes: str = "",
     threads: int | None = None,
@@ -52,8 +53,9 @@ def compile(
 
     Args:
         model: Path of an `.onnx` file, or a `ModelProto`.
-        target: `cpu` (this machine), `cpu:x86-64-v3`, `vulkan`, `cuda:sm_89`, …
-        precision: Number format of the computation.
+        target: `cpu` (this machine), `cpu:x86-64-v3`, `cpu:aarch64`, `vulkan`, `cuda:sm_89`, …
+        precision: Number format of products: `f32`, or `bf16` with sums and all else in f32.
+        emulate: Where the target has no bf16, round as it would, in f32 arithmetic.
         shapes: Input name → extents that replace its symbolic ones; None keeps one dynamic.
         passes: Pass pipeline instead of the default one.
         threads: Worker threads of the program; None for one per core.
@@ -68,11 +70,14 @@ def compile(
         A program: `program(name=array)` or `program.run({name: array})` gives a dict of arrays.
 
     Raises:
+        InvalidOption: An option can't be understood, or the target has no such precision.
         InvalidModel, UnsupportedModel: What is wrong with the model, or not supported in it.
         CompileFailed, CompileCrashed, CompileTimeout: Code generation did not succeed.
         DeviceUnavailable: It was compiled, but cannot run here.
     """
-    options = CompileOptions(Target.parse(target), Precision(precision), dict(shapes or {}), passes)
+    options = CompileOptions(
+        Target.parse(target), Precision.parse(precision), dict(shapes or {}), passes, emulate
+    )
     with _as_file(model) as path:
         return compile_cached(
             path,

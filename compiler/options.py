@@ -16,7 +16,21 @@ class Precision(Enum):
 
     F32 = "f32"
     BF16 = "bf16"
-    """Products of bf16 that add up in f32; see the pass `to-bf16`."""
+    """Products of bf16 that add up in f32; see the pass `to-bf16`. Where the target has no
+    instructions for it, only with `CompileOptions.emulate`."""
+
+    @staticmethod
+    def parse(text: str) -> Precision:
+        """Reads `f32` or `bf16`.
+
+        Raises:
+            InvalidOption: Anything else.
+        """
+        try:
+            return Precision(text)
+        except ValueError:
+            known = " or ".join(p.value for p in Precision)
+            raise InvalidOption(f"no precision {printable(text)}", remedy=f"use {known}") from None
 
 
 class Goal(Enum):
@@ -41,6 +55,9 @@ class Goal(Enum):
 
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+AARCH64 = "aarch64"
+"""Any 64-bit Arm processor: ARMv8-A with its vectors of 128 bits."""
+
 CUDA_ARCHS = ("sm_60", "sm_61", "sm_62", "sm_70", "sm_72", "sm_75", "sm_80", "sm_86", "sm_89")
 """What IREE 3.13 generates code for; the driver compiles it further for newer devices."""
 
@@ -51,8 +68,8 @@ class Target:
 
     Attributes:
         kind: `cpu`, `vulkan` or `cuda`.
-        arch: For cpu, `host` (all features of this machine) or a portable level; for cuda, the
-            architecture, e.g. `sm_89`; for vulkan, empty.
+        arch: For cpu, `host` (all features of this machine), an x86-64 level or `aarch64`; for
+            cuda, the architecture, e.g. `sm_89`; for vulkan, empty.
     """
 
     kind: Literal["cpu", "vulkan", "cuda"]
@@ -60,13 +77,13 @@ class Target:
 
     @staticmethod
     def parse(text: str) -> Target:
-        """Reads `cpu`, `cpu:x86-64-v3`, `vulkan` or `cuda:sm_89`.
+        """Reads `cpu`, `cpu:x86-64-v3`, `cpu:aarch64`, `vulkan` or `cuda:sm_89`.
 
         Raises:
             InvalidOption: Anything else.
         """
         kind, _, arch = text.partition(":")
-        if kind == "cpu" and arch in ("", "host", *CPU_LEVELS):
+        if kind == "cpu" and arch in ("", "host", *CPU_LEVELS, AARCH64):
             return Target("cpu", arch or "host")
         if kind == "vulkan" and not arch:
             return Target("vulkan")
@@ -79,7 +96,8 @@ class Target:
             )
         raise InvalidOption(
             f"unknown target {text!r}",
-            remedy="use cpu, cpu:x86-64-v2|v3|v4 (written cpu:x86-64-v3), vulkan, or cuda:sm_89",
+            remedy="use cpu, cpu:x86-64-v2|v3|v4 (written cpu:x86-64-v3), cpu:aarch64, vulkan, "
+            "or cuda:sm_89",
         )
 
     def __str__(self) -> str:
@@ -114,12 +132,15 @@ class CompileOptions:
         precision: Number format.
         shapes: Input name → extents that replace its symbolic ones; `None` keeps one dynamic.
         passes: Pass pipeline; empty means the default one.
+        emulate: Whether a precision that the target has no instructions for is computed as those
+            would round, in f32 arithmetic.
     """
 
     target: Target = field(default_factory=lambda: Target("cpu", "host"))
     precision: Precision = Precision.F32
     shapes: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     passes: str = ""
+    emulate: bool = False
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -127,6 +148,7 @@ class CompileOptions:
             "precision": self.precision.value,
             "shapes": {k: list(v) for k, v in sorted(self.shapes.items())},
             "passes": self.passes,
+            "emulate": self.emulate,
         }
 
     @staticmethod
@@ -138,6 +160,7 @@ class CompileOptions:
             precision=Precision(str(record["precision"])),
             shapes={str(k): tuple(v) for k, v in shapes.items()},
             passes=str(record["passes"]),
+            emulate=bool(record["emulate"]),
         )
 
 

@@ -15,12 +15,12 @@ from noema.artifact import write
 from noema.backend.base import generate_program
 from noema.dialects.context import new_context
 from noema.dialects.opset import EXPANDED
-from noema.errors import InvalidIR, InvalidModel
+from noema.errors import InvalidIR, InvalidModel, InvalidOption
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
-from noema.kernels.kernel import DEFAULT_L2, Isa, isa_of
+from noema.kernels.kernel import DEFAULT_L2, Isa, Kernel, isa_of
 from noema.lowering.lower import Lowered, lower
-from noema.options import CompileOptions, Target
+from noema.options import AARCH64, CompileOptions, Precision, Target
 from noema.parameters import ParameterStore
 from noema.passes.base import PassContext
 from noema.passes.driver import PipelineReport, run_pipeline
@@ -41,7 +41,10 @@ class CompiledModel:
         signature: Inputs and outputs.
         parameters: The weights that the program reads, and only those.
         target: What it was compiled for.
+        precision: Number format of the computation.
         passes: What each pass did.
+        kernels: Function name → generated kernel, of those that it calls.
+        declined: ONNX node → why no generated kernel serves it, of those that might have had one.
         seconds: Wall time by stage.
     """
 
@@ -49,12 +52,20 @@ class CompiledModel:
     signature: Signature
     parameters: ParameterStore
     target: Target
+    precision: Precision
     passes: PipelineReport
+    kernels: Mapping[str, Kernel]
+    declined: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def report(self) -> dict[str, object]:
         """What `report.json` of the artifact says."""
-        return {"seconds": dict(self.seconds), "passes": self.passes.to_json()}
+        return {
+            "seconds": dict(self.seconds),
+            "passes": self.passes.to_json(),
+            "kernels": {name: kernel.describe() for name, kernel in self.kernels.items()},
+            "declined": dict(self.declined),
+        }
 
 
 class _Stages:
@@ -95,10 +106,12 @@ def compile_onnx(
         progress: Told each stage as it starts.
 
     Raises:
+        InvalidOption: The target has no such precision.
         InvalidModel: Operators of the model don't fit together.
         UnsupportedModel: Lists what can't be compiled.
         CompileFailed: The code generator refused the program.
     """
+    check_precision(options)
     stages = _Stages(progress)
     stages.enter("import", 0.05)
     module = import_model(model, new_context())
@@ -127,8 +140,30 @@ def compile_onnx(
         signature=Signature(model.inputs, model.outputs),
         parameters=_used(model.parameters, lowered),
         target=options.target,
+        precision=options.precision,
         passes=passes,
+        kernels=lowered.kernels,
+        declined=lowered.declined,
         seconds=stages.seconds,
+    )
+
+
+def check_precision(options: CompileOptions) -> None:
+    """Checks that a target computes in a precision, or that it's to be emulated.
+
+    Raises:
+        InvalidOption: It has no instructions for it.
+    """
+    if options.precision is Precision.F32 or options.emulate:
+        return
+    isa = kernel_isa(options.target)
+    if isa is not None and isa.bf16:
+        return
+    where = "this machine's processor" if str(options.target) == "cpu" else str(options.target)
+    raise InvalidOption(
+        f"{where} has no instructions for {options.precision.value} (AVX-512 BF16) that programs "
+        "could use: rounding to it would make them slower, not faster",
+        remedy="use --precision f32; or, to see what the rounding does to results, --emulate",
     )
 
 
@@ -139,6 +174,8 @@ def kernel_isa(target: Target) -> Isa | None:
     cpu = this_cpu()
     if target.arch == "host":
         return isa_of(cpu.machine, cpu.features, cpu.caches.get("L2", DEFAULT_L2))
+    if target.arch == AARCH64:
+        return None
     return isa_of("x86_64", X86_LEVELS[target.arch])
 
 
@@ -165,6 +202,7 @@ def save(compiled: CompiledModel, path: Path) -> None:
         program=compiled.program,
         signature=compiled.signature,
         target=compiled.target,
+        precision=compiled.precision.value,
         parameters=compiled.parameters,
         requirements=requirements_of(compiled.target),
         versions=versions(),
@@ -177,6 +215,7 @@ def compile_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[st
     options = request["options"]
     assert isinstance(options, Mapping)
     parsed = CompileOptions.from_json(options)
+    check_precision(parsed)  # before a large model is read
     progress(Progress("read", 0.0))
     start = time.perf_counter()
     model = read_model(Path(str(request["model"])), shapes=parsed.shapes, expand=EXPANDED)

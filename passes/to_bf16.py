@@ -25,7 +25,7 @@ _JOINS = frozenset({"elementwise.add", "elementwise.mul"})
 class ToBf16(Pass):
     """Products take bf16 and add up in f32; weights are stored in bf16.
 
-    Each f32 product with a weight, convolution channels last and attention without a cache gets its
+    Each f32 product with a weight, convolution in 1-D or 2-D and attention without a cache gets its
     operands rounded to bf16 (to nearest, ties to even); its result stays f32, except that of an
     attention, which only another product reads as a rule. What lies between products is computed in
     f32; a tensor that products alone read is stored in bf16, because the rounding becomes a part of
@@ -96,7 +96,7 @@ class _Rewriter:
     def _product(self, op: ir.Operation) -> bool:
         if {element_of(v) for v in (*op.operands, op.results[0])} != {"f32"}:
             return False
-        if op.name == "sem.conv" and "channels_last" not in op.attributes:
+        if op.name == "sem.conv" and len(sem.shape_of(op.results[0])) > 4:
             return False
         weight = self._weight(op.operands[1])
         if weight is None or (op.name == "sem.matmul" and len(sem.shape_of(weight)) != 2):

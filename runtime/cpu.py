@@ -16,7 +16,7 @@ from pathlib import Path
 
 from noema.artifact.manifest import Requirements
 from noema.errors import DeviceUnavailable
-from noema.options import Target
+from noema.options import AARCH64, Target
 
 _CPUINFO = Path("/proc/cpuinfo")
 _SYSTEM = Path("/sys/devices/system/cpu")
@@ -135,6 +135,8 @@ def requirements_of(target: Target) -> Requirements:
         return Requirements()
     if target.arch in X86_LEVELS:
         return Requirements("x86_64", tuple(sorted(X86_LEVELS[target.arch])))
+    if target.arch == AARCH64:
+        return Requirements("aarch64")  # without a list: whatever each of them has
     cpu = this_cpu()
     return Requirements(cpu.machine, cpu.codegen_features)
 
@@ -150,7 +152,7 @@ def check_requirements(requirements: Requirements) -> None:
     if requirements.machine and requirements.machine != machine:
         raise DeviceUnavailable(
             f"the program was compiled for {requirements.machine}, this machine is {machine}",
-            remedy="compile the model again on this kind of machine",
+            remedy="run it there, or compile the model again for this machine (--target cpu)",
         )
     missing = sorted(set(requirements.cpu_features) - cpu.features)
     if missing:

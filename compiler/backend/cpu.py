@@ -1,8 +1,10 @@
-"""CPU targets: IREE's LLVM code generation for this machine or for a portable x86-64 level."""
+"""CPU targets: IREE's LLVM code generation for this machine, an x86-64 level or AArch64."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from noema.options import AARCH64
 
 _DATA_TILING = "--iree-opt-data-tiling"
 """Packs matrix operands into tiles: what makes IREE's matrix products fast."""
@@ -22,16 +24,16 @@ def flags(arch: str) -> Sequence[str]:
     """IREE flags for a CPU architecture.
 
     Args:
-        arch: `host`, or an x86-64 level such as `x86-64-v3`.
+        arch: `host`, an x86-64 level such as `x86-64-v3`, or `aarch64`.
     """
-    cpu = (
-        ["--iree-llvmcpu-target-cpu=host"]
-        if arch == "host"
-        else [
-            "--iree-llvmcpu-target-triple=x86_64-unknown-linux-gnu",
-            f"--iree-llvmcpu-target-cpu={arch}",
+    if arch == "host":
+        cpu = ["--iree-llvmcpu-target-cpu=host"]
+    else:
+        machine, model = ("aarch64", "generic") if arch == AARCH64 else ("x86_64", arch)
+        cpu = [
+            f"--iree-llvmcpu-target-triple={machine}-unknown-linux-gnu",
+            f"--iree-llvmcpu-target-cpu={model}",
         ]
-    )
     return [
         "--iree-hal-target-device=local",
         "--iree-hal-local-target-device-backends=llvm-cpu",

@@ -63,11 +63,13 @@ class Contestant:
         name: What it is called in results.
         contender: Row of the table of contenders.
         precision: For noema.
+        emulate: For noema: whether it may emulate the precision.
     """
 
     name: str
     contender: str
     precision: str = "f32"
+    emulate: bool = False
 
 
 OnStep = Callable[[str], None]
@@ -167,6 +169,7 @@ def _load(
         outputs=model.outputs,
         threads=plan.threads,
         precision=run.contestant.precision,
+        emulate=run.contestant.emulate,
         folder=private,
     )
     answer = run.process.request(

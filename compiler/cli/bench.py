@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noema.cli.models import emulate_option
 from noema.errors import InvalidOption
 from noema.options import Precision, parse_shape
 
@@ -39,8 +40,9 @@ _FILE_WIDTH = 120
     type=click.Choice([p.value for p in Precision]),
     default=[Precision.F32.value],
     show_default=True,
-    help="Number format of noema's computation. Repeatable: one contender each.",
+    help="Number format of noema's products. Repeatable: one contender each.",
 )
+@emulate_option
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; default: one per core.")
 @click.option(
     "--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds of bursts."
@@ -92,6 +94,7 @@ def bench_command(
     models: tuple[Path, ...],
     against: str,
     precisions: tuple[str, ...],
+    emulate: bool,
     threads: int | None,
     repeat: int,
     warmup: int,
@@ -121,7 +124,7 @@ def bench_command(
     from noema.bench.table import print_result
     from noema.samples import parse_extent, parse_source
 
-    contestants = _contestants(against, precisions)
+    contestants = _contestants(against, precisions, emulate=emulate)
     pinned = dict(map(parse_shape, shapes))
     extents = dict(map(parse_extent, dims))
     sources = dict(map(parse_source, inputs))
@@ -201,7 +204,9 @@ def _measure(
     return ModelResult(str(path), tuple(map(str, model.inputs)), model.assumed, results)
 
 
-def _contestants(against: str, precisions: Sequence[str]) -> list[Contestant]:
+def _contestants(
+    against: str, precisions: Sequence[str], *, emulate: bool = False
+) -> list[Contestant]:
     """Names noema in each precision, then the others in the order given.
 
     Raises:
@@ -211,7 +216,7 @@ def _contestants(against: str, precisions: Sequence[str]) -> list[Contestant]:
     from noema.bench.coordinator import Contestant
 
     found = [
-        Contestant("noema" if p == Precision.F32.value else f"noema-{p}", "noema", p)
+        Contestant("noema" if p == Precision.F32.value else f"noema-{p}", "noema", p, emulate)
         for p in dict.fromkeys(precisions)
     ]
     for name in filter(None, (n.strip() for n in against.split(","))):

@@ -31,6 +31,7 @@ def compile_command(
     output: Path | None,
     target: str,
     precision: str,
+    emulate: bool,
     shapes: tuple[str, ...],
     passes: str,
     memory_limit: int | None,
@@ -47,7 +48,7 @@ def compile_command(
     from noema.api import compile_to_file
     from noema.cli.progress import progress_line
 
-    options = read_options(target, precision, shapes, passes)
+    options = read_options(target, precision, shapes, passes, emulate=emulate)
     path = output or model.with_suffix(".noema")
     with progress_line(quiet=as_json) as on_progress:
         result = compile_to_file(

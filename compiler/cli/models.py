@@ -22,23 +22,34 @@ def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def emulate_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --emulate to a command."""
+    return click.option(
+        "--emulate",
+        is_flag=True,
+        help="Where the target has no bf16: round as it would, in f32 arithmetic (slowly).",
+    )(command)
+
+
 def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --target, --precision, --shape and --passes to a command."""
+    """Adds --target, --precision, --emulate, --shape and --passes to a command."""
     for option in (
         click.option("--passes", default="", help="Pass pipeline instead of the default one."),
         shape_option,
+        emulate_option,
         click.option(
             "--precision",
             type=click.Choice([p.value for p in Precision]),
             default=Precision.F32.value,
             show_default=True,
-            help="Number format of the computation.",
+            help="Number format of products: f32, or bf16 with sums and all else in f32.",
         ),
         click.option(
             "--target",
             default="cpu",
             show_default=True,
-            help="cpu (this machine), cpu:x86-64-v2|v3|v4 (portable), vulkan, cuda:sm_89.",
+            help="cpu (this machine), cpu:x86-64-v2|v3|v4 or cpu:aarch64 (portable), vulkan, "
+            "cuda:sm_89.",
         ),
     ):
         command = option(command)
@@ -59,14 +70,16 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_options(target: str, precision: str, shapes: Sequence[str], passes: str) -> CompileOptions:
+def read_options(
+    target: str, precision: str, shapes: Sequence[str], passes: str, *, emulate: bool = False
+) -> CompileOptions:
     """The options as a typed value.
 
     Raises:
         InvalidOption: One of them can't be understood, or an input's shape is given twice.
     """
     pinned = read_shapes(shapes)
-    return CompileOptions(Target.parse(target), Precision(precision), pinned, passes)
+    return CompileOptions(Target.parse(target), Precision(precision), pinned, passes, emulate)
 
 
 def read_shapes(shapes: Sequence[str]) -> dict[str, tuple[int | None, ...]]:

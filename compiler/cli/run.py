@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from noema.cli.models import compile_options, limit_options, read_limits, read_options
 from noema.errors import AccuracyBudgetMissed, InvalidInput, InvalidOption
+from noema.options import Precision
 
 if TYPE_CHECKING:
-    from noema.check import OutputError
+    from noema.check import OutputError, Tolerance
     from noema.runtime.session import Program
     from noema.signature import TensorSpec
 
@@ -49,9 +51,9 @@ Arrays = dict[str, NDArray[np.generic]]
 @click.option("--check", is_flag=True, help="Compare the outputs with ONNX Runtime's.")
 @click.option(
     "--tolerance",
-    default=1e-4,
-    show_default=True,
-    help="With --check: largest error that passes, relative to an output's largest magnitude.",
+    type=float,
+    help="With --check: largest error that passes. In f32, of one element relative to the output's "
+    "largest, default 1e-4; in bf16, of the whole output in the L2 norm, default 1e-2.",
 )
 @click.option("--threads", type=int, help="Worker threads; default: one per core.")
 @click.option("--device", help="Where to run, e.g. cpu or vulkan:1; default: the target's kind.")
@@ -66,12 +68,13 @@ def run_command(
     seed: int,
     output: Path | None,
     check: bool,
-    tolerance: float,
+    tolerance: float | None,
     threads: int | None,
     device: str | None,
     cache: bool,
     target: str,
     precision: str,
+    emulate: bool,
     shapes: tuple[str, ...],
     passes: str,
     memory_limit: int | None,
@@ -87,15 +90,19 @@ def run_command(
     noema run bert.onnx --dim batch=2 --dim sequence=128 --check
     """
     from noema.api import compile_cached
+    from noema.check import TOLERANCES
     from noema.cli.progress import progress_line
     from noema.runtime.session import load
 
+    allowed = TOLERANCES[Precision(precision)]
+    if tolerance is not None:
+        allowed = replace(allowed, limit=tolerance)
     if model.suffix == ".noema":
         if check:
             raise InvalidOption("--check needs the .onnx file to compare with")
         program = load(model, threads=threads, device=device)
     else:
-        options = read_options(target, precision, shapes, passes)
+        options = read_options(target, precision, shapes, passes, emulate=emulate)
         with progress_line(quiet=as_json) as on_progress:
             program = compile_cached(
                 model,
@@ -111,17 +118,22 @@ def run_command(
         start = time.perf_counter()
         outputs = program.run(feeds)
         seconds = time.perf_counter() - start
-        errors = _check(model, feeds, outputs, tolerance) if check else []
+        errors = _check(model, feeds, outputs, allowed) if check else []
         files = {} if output is None else _save(outputs, output)
         if as_json:
-            click.echo(json.dumps(_record(outputs, seconds, errors, files), indent=2))
+            record = _record(outputs, seconds, errors, files)
+            if check:
+                record["tolerance"] = {"limit": allowed.limit, "measure": allowed.measure.value}
+            click.echo(json.dumps(record, indent=2))
         else:
             _print(program, outputs, seconds, errors, files)
+            if check:
+                click.echo(f"compared with ONNX Runtime in f32; to agree in {precision}: {allowed}")
     wrong = [e for e in errors if not e.agrees]
     if wrong:
         names = ", ".join(e.name for e in wrong)
         raise AccuracyBudgetMissed(
-            f"not within {tolerance:g} of ONNX Runtime: {names}",
+            f"not within {allowed} of ONNX Runtime: {names}",
             remedy="if the network amplifies rounding, allow more with --tolerance; else report it",
         )
 
@@ -153,7 +165,7 @@ def _read(source: str, spec: TensorSpec) -> NDArray[np.generic]:
 
 
 def _check(
-    model: Path, feeds: Arrays, outputs: Mapping[str, NDArray[np.generic]], tolerance: float
+    model: Path, feeds: Arrays, outputs: Mapping[str, NDArray[np.generic]], tolerance: Tolerance
 ) -> list[OutputError]:
     from noema.check import compare, reference_outputs
 
@@ -200,6 +212,7 @@ def _record(
             row["check"] = {
                 "max_abs": error.max_abs,
                 "max_rel": error.max_rel,
+                "l2_rel": error.l2_rel,
                 "agrees": error.agrees,
                 "note": error.note,
             }
@@ -222,7 +235,7 @@ def _print(
     for heading in ("output", "type", "min", "mean", "max"):
         table.add_column(heading)
     if errors:
-        for heading in ("max abs error", "max rel error", ""):
+        for heading in ("max abs error", "max rel error", "L2 rel error", ""):
             table.add_column(heading)
     found = {e.name: e for e in errors}
     for name, array in outputs.items():
@@ -232,7 +245,12 @@ def _print(
         if name in found:
             error = found[name]
             verdict = "[green]agrees[/]" if error.agrees else f"[red]differs[/] {error.note}"
-            cells += [f"{error.max_abs:.3g}", f"{error.max_rel:.3g}", verdict]
+            cells += [
+                f"{error.max_abs:.3g}",
+                f"{error.max_rel:.3g}",
+                f"{error.l2_rel:.3g}",
+                verdict,
+            ]
         table.add_row(*cells)
     console = Console()
     console.print(table)

@@ -31,6 +31,7 @@ class Setup:
         outputs: Names of its outputs, in order.
         threads: Threads it may compute with.
         precision: Number format for noema; the others have contenders of their own.
+        emulate: Whether noema may emulate it.
         folder: An empty folder for its files.
     """
 
@@ -38,6 +39,7 @@ class Setup:
     outputs: tuple[str, ...]
     threads: int
     precision: str
+    emulate: bool
     folder: Path
 
     def to_json(self) -> dict[str, JSON]:
@@ -46,6 +48,7 @@ class Setup:
             "outputs": list(self.outputs),
             "threads": self.threads,
             "precision": self.precision,
+            "emulate": self.emulate,
             "folder": str(self.folder),
         }
 
@@ -58,6 +61,7 @@ class Setup:
             outputs=tuple(map(str, outputs)),
             threads=threads,
             precision=str(record["precision"]),
+            emulate=bool(record["emulate"]),
             folder=Path(str(record["folder"])),
         )
 

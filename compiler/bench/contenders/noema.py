@@ -21,7 +21,11 @@ class Noema:
         import noema
 
         self._program = noema.compile(
-            setup.model, precision=setup.precision, threads=setup.threads, cache=False
+            setup.model,
+            precision=setup.precision,
+            emulate=setup.emulate,
+            threads=setup.threads,
+            cache=False,
         )
         return {
             "precision": setup.precision,
