@@ -26,6 +26,7 @@ PASSES: Mapping[str, str] = MappingProxyType(
         "fold-constants": "noema.passes.fold_constants:FoldConstants",
         "fold-batch-norm": "noema.passes.fold_batch_norm:FoldBatchNorm",
         "fuse": "noema.passes.fuse:Fuse",
+        "merge-projections": "noema.passes.merge_projections:MergeProjections",
         "heads-in-rows": "noema.passes.heads_in_rows:HeadsInRows",
         "raise": "noema.passes.raise_:Raise",
         "recognize": "noema.passes.recognize:Recognize",
@@ -51,6 +52,7 @@ OPTIMIZATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
         "cpu": (
             "fold-batch-norm",
             "heads-in-rows",  # attention reads projections as they are
+            "merge-projections",  # queries, keys and values by one product
             "channels-last",  # convolutional parts, end to end
         ),
         "cuda": ("fold-batch-norm",),

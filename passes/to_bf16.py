@@ -167,6 +167,8 @@ class _Rewriter:
         if found is not None:
             return found
         op = definer(value)
+        if op is not None and key_of(op) == "onnx.Split":
+            return self._narrowed_part(op, value)
         if op is None:
             block = value.owner
             if not isinstance(block, ir.Block):
@@ -179,6 +181,19 @@ class _Rewriter:
                 made = self._cast(value, "bf16", op)
         self.narrow[value] = made
         return made
+
+    def _narrowed_part(self, op: ir.Operation, value: ir.Value) -> ir.Value:
+        """A part of a tensor that is rounded as a whole, where it is made."""
+        whole = self._narrowed(op.operands[0])
+        with ir.InsertionPoint.after(op), op.location:
+            made = ir.Operation.create(
+                op.name,
+                results=[_like(r, "bf16") for r in op.results],
+                operands=[whole, *list(op.operands)[1:]],
+                attributes={name: op.attributes[name] for name in op.attributes},
+            )
+        self.narrow.update(zip(op.results, made.results, strict=True))
+        return self.narrow[value]
 
     def _cast(self, value: ir.Value, element: str, like: ir.Operation) -> ir.Value:
         made = sem.build_elementwise("cast", [value], _like(value, element))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch_mlir import ir
 
+from noema.dialects import sem
+from noema.dialects.graph import definer, key_of
 from noema.kernels.attention import candidates
 from noema.kernels.attention_problem import AttentionProblem, Heads, Mask
 from noema.kernels.executable import Extent
@@ -31,13 +34,22 @@ def lower_attention_kernel(node: Node) -> Sequence[ir.Value | None]:
     elements = {node.dtype(slot).signless for slot in (0, 1, 2)}
     if len(elements) != 1 or not elements <= _ELEMENTS:
         raise Declined(f"attention of {', '.join(sorted(elements))}")
-    q, k, v = (node.operand(slot) for slot in (0, 1, 2))
-    flat = len(emit.shape_of(q)) == 3
-    sizes = _Sizes(node, q, k, v, flat)
+    inputs = [node.inputs[slot] for slot in (0, 1, 2)]
+    flat = len(node.result_shape()) == 3
+    sizes = _Sizes(node, flat)
     mask_value, mask = _mask(node, sizes)
     wants_present = len(node.results) > 1 and node.results[1] is not None
     if wants_present != (len(node.results) > 2 and node.results[2] is not None):
         raise Declined("only one of the joined caches")
+    if flat:
+        # The rows of q, k and v may be parts of wider rows: of one product for all three.
+        places = [_place(node, v) for v in inputs if v is not None]
+    else:
+        places = [(node.operand(slot), Heads(w, first=True)) for slot, w in sizes.each]
+    (q, q_heads), (k, k_heads), (v, v_heads) = (
+        (x, replace(h, pitch=size) if flat else h)
+        for (x, h), (_, size) in zip(places, sizes.each, strict=True)
+    )
     problem = AttentionProblem(
         batch=sizes.symbol("b", sizes.batch),
         queries=sizes.symbol("m", sizes.queries),
@@ -46,9 +58,9 @@ def lower_attention_kernel(node: Node) -> Sequence[ir.Value | None]:
         key_heads=sizes.key_heads,
         size=sizes.size,
         value_size=sizes.value_size,
-        q=_heads(flat, sizes.query_heads, sizes.size),
-        k=_heads(flat, sizes.key_heads, sizes.size),
-        v=_heads(flat, sizes.key_heads, sizes.value_size),
+        q=q_heads,
+        k=k_heads,
+        v=v_heads,
         out=_heads(flat, sizes.query_heads, sizes.value_size),
         scale=node.float("scale"),
         element=next(iter(elements)),
@@ -74,11 +86,35 @@ def _heads(flat: bool, heads: int, size: int) -> Heads:
     return Heads(heads * size, pitch=size) if flat else Heads(size, first=True)
 
 
+def _place(node: Node, value: ir.Value) -> tuple[ir.Value, Heads]:
+    """The tensor that holds rows (B, S, width), and where in its rows they begin."""
+    op = definer(value)
+    width = sem.shape_of(value)[-1] or 0
+    if op is None or key_of(op) != "onnx.Split":
+        return node.lowered(value), Heads(width)
+    whole = op.operands[0]
+    axis = (
+        ir.DictAttr(op.attributes["attrs"])["axis"]
+        if ("axis" in ir.DictAttr(op.attributes["attrs"]))
+        else None
+    )
+    rank = len(sem.shape_of(whole))
+    along = 0 if axis is None else int(ir.IntegerAttr(axis).value)
+    parts = [sem.shape_of(r)[-1] for r in op.results]
+    if along % rank != rank - 1 or None in parts:
+        return node.lowered(value), Heads(width)
+    at = next(i for i, r in enumerate(op.results) if r == value)
+    start = sum(p or 0 for p in parts[:at])
+    return node.lowered(whole), Heads(sum(p or 0 for p in parts), offset=start)
+
+
 class _Sizes:
     """The extents of an attention; those that aren't known get symbols."""
 
-    def __init__(self, node: Node, q: ir.Value, k: ir.Value, v: ir.Value, flat: bool) -> None:
-        shapes = [emit.shape_of(x) for x in (q, k, v)]
+    def __init__(self, node: Node, flat: bool) -> None:
+        operands = [node.operand(slot) for slot in (0, 1, 2)]
+        q, k, _ = operands
+        shapes = [emit.shape_of(x) for x in operands]
         if flat:
             self.query_heads, self.key_heads = node.int("q_num_heads"), node.int("kv_num_heads")
             widths = [s[2] for s in shapes]
@@ -100,6 +136,11 @@ class _Sizes:
         if node.has(4):
             self.past = emit.extent(node.operand(4), 2)
         self.values: dict[str, emit.Extent] = {}
+
+    @property
+    def each(self) -> tuple[tuple[int, int], ...]:
+        """Slot and elements of a head, of q, k and v."""
+        return (0, self.size), (1, self.size), (2, self.value_size)
 
     @property
     def total(self) -> emit.Extent:
