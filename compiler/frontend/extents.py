@@ -116,10 +116,10 @@ class ExtentRules:
         unknown = [i for i, d in enumerate(result) if d is None]
         # One extent is missing, by -1 or because it isn't known: the others give it.
         if len(unknown) == 1:
-            rest = self._extents.product([d for d in result if d is not None])
+            rest = [d for d in result if d is not None]
             element = target[unknown[0]]
             if element is not None and element.value == -1:
-                whole = self._extents.quotient(self._extents.product(source), rest)
+                whole = self._extents.remainder_of_shape(source, rest)
                 result[unknown[0]] = None if whole is None else self._extents.extent(whole)
         return result
 
@@ -191,7 +191,9 @@ class ExtentRules:
         if start is None or end is None or step != 1:
             return None
         if end.value is not None and end.value < 0:
-            return None
+            # Nothing is clamped, where it is certain that something is left.
+            left = self._extents.expr(dim) + end
+            return self._extents.extent(left) if start.value == 0 else None
         if not (start.is_extent and end.is_extent):
             return None
         whole = self._extents.expr(dim)

@@ -98,6 +98,7 @@ class Extents:
         self._meaning: dict[str, Expr] = {}
         self._name: dict[object, str] = {}
         self._unclamped: dict[str, Expr] = {}
+        self._floors: dict[str, tuple[Expr, int]] = {}
 
     def expr(self, dim: Dim) -> Expr:
         if isinstance(dim, int):
@@ -122,7 +123,11 @@ class Extents:
 
     def extent(self, expr: Expr) -> Dim | None:
         """As `dim`, if the expression can be an extent at all: it may not be negative."""
-        return self.dim(expr) if expr.is_extent else None
+        return self.dim(expr) if self._is_extent(expr) else None
+
+    def _is_extent(self, expr: Expr) -> bool:
+        """Whether it can't be negative; nor can what a value has as an extent."""
+        return expr.is_extent or expr in self._name
 
     def opaque(self, function: str, *arguments: Expr) -> Expr:
         """The extent that a function we don't expand gives; equal for equal arguments."""
@@ -157,14 +162,53 @@ class Extents:
             # ONNX truncates towards zero.
             size = abs(dividend.value) // abs(divisor.value)
             return Expr.constant(size if dividend.value * divisor.value >= 0 else -size)
-        if dividend.is_extent and divisor.is_extent:
-            return self.opaque("quotient", dividend, divisor)
+        if self._is_extent(dividend) and self._is_extent(divisor):
+            return self._floor(dividend, divisor)
         return None
+
+    def remainder_of_shape(self, source: Sequence[Dim], others: Sequence[Dim]) -> Expr | None:
+        """What is left of the product of `source` for one extent beside `others`."""
+        rest = list(source)
+        divisors: list[Dim] = []
+        for dim in others:
+            if dim in rest and dim != 0:
+                rest.remove(dim)
+            else:
+                divisors.append(dim)
+        return self.quotient(self.product(rest), self.product(divisors))
 
     def floor_extent(self, dividend: Expr, divisor: Expr) -> Dim:
         """Floor of a quotient that is known to be an extent (the model is invalid otherwise)."""
         exact = dividend.exact_quotient(divisor)
-        return self.dim(self.opaque("quotient", dividend, divisor) if exact is None else exact)
+        return self.dim(self._floor(dividend, divisor) if exact is None else exact)
+
+    def _floor(self, dividend: Expr, divisor: Expr) -> Expr:
+        """Floor of a quotient, equal for equal quotients as far as two rules tell.
+
+        1. floor((A + d B) / d) = floor(A / d) + B.
+        2. floor((floor(A / a) + b) / d) = floor((A + a b) / (a d)).
+
+        So the length after several strided convolutions is one quotient of the length before,
+        which is how exporters that count on paper write it.
+        """
+        by = divisor.value
+        if by is None or by < 1:
+            return self.opaque("quotient", dividend, divisor)
+        whole = Expr.of({m: c // by for m, c in dividend.terms if not m or c % by == 0})
+        rest = dividend - whole * divisor  # case 1; its constant is 0 … by - 1
+        inner = [(m, c) for m, c in rest.terms if m]
+        if not inner:
+            return whole
+        if len(inner) == 1 and inner[0][1] == 1 and len(inner[0][0]) == 1:  # case 2
+            found = self._floors.get(inner[0][0][0])
+            if found is not None:
+                below, a = found
+                added = rest - Expr.of(dict(inner))
+                merged = below + added * Expr.constant(a)
+                return whole + self._floor(merged, Expr.constant(a * by))
+        result = self.opaque("quotient", rest, divisor)
+        self._floors[result.terms[0][0][0]] = (rest, by)
+        return whole + result
 
     def clamped(self, whole: Expr, start: Expr, end: Expr) -> Expr:
         """Length of the slice `start:end` of an extent `whole`; all three are extents.

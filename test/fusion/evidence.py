@@ -57,10 +57,20 @@ def columns(found: Sequence[Evidence]) -> list[str]:
 
 
 def draws(architecture: Architecture) -> list[dict[str, np.ndarray]]:
-    """Inputs at the extents of the export and at larger, odd ones."""
+    """Inputs at the extents of the export, at larger, odd ones, and at ones of more than one tile.
+
+    What may be attended to is a prefix of each sequence, and for the last any of its tokens.
+    """
     rng = np.random.default_rng(SEED)
     larger = {name: extent + 2 for name, extent in architecture.dims.items()}
-    return [architecture.feeds(rng, dims) for dims in (architecture.dims, larger)]
+    tiled = {name: 4 * extent + 1 for name, extent in architecture.dims.items()}
+    drawn = [architecture.feeds(rng, dims) for dims in (architecture.dims, larger, tiled)]
+    mask = drawn[-1].get("attention_mask")
+    if mask is not None:
+        seen = rng.integers(0, 2, mask.shape).astype(mask.dtype)
+        seen[:, 0] = 1  # or a causal query would see nothing, whose result is anyone's
+        drawn[-1]["attention_mask"] = seen
+    return drawn
 
 
 def evidence_of(architecture: Architecture, model: onnx.ModelProto) -> Evidence:

@@ -205,6 +205,44 @@ def test_convolutions_of_equal_geometry_have_equal_extents() -> None:
     assert_equivalent(proto, result, {**feeds, "c": floats(4, 3, 1, 1)})
 
 
+def test_length_after_strided_convolutions_is_the_one_worked_out_on_paper() -> None:
+    proto = model(
+        "float[N,1,S] x, float[8,1,10] a, float[8,8,3] b",
+        "float[] y",
+        """c = Conv<strides = [5]>(x, a) d = Conv<strides = [2]>(c, b)
+           rows = Transpose<perm = [0, 2, 1]>(d)
+           n = Shape<end = 1>(x) s = Shape<start = 2>(x) q = Div(s, ten) t = Add(q, minus)
+           target = Concat<axis = 0>(n, t, minus, size) y = Reshape(rows, target)""",
+        ten=np.array([10]),
+        minus=np.array([-1]),
+        size=np.array([2]),
+    )
+    result = from_proto(proto)
+    length = shape(result, "d")[2]
+    assert shape(result, "y") == ["N", length, 4, 2]
+    feeds = {"x": floats(2, 1, 57), "a": floats(8, 1, 10), "b": floats(8, 8, 3)}
+    assert_equivalent(proto, result, feeds)
+
+
+def test_slice_that_drops_the_end() -> None:
+    proto = model(
+        "float[N,S] x, float[N,1] z",
+        "float[] y",
+        """longer = Concat<axis = 1>(x, z) y = Slice(longer, zero, minus, one)
+           less = Slice(x, zero, minus, one) rest = Slice(longer, one, minus, one)""",
+        zero=np.array([0]),
+        minus=np.array([-1]),
+        one=np.array([1]),
+    )
+    proto.graph.output.add(name="less")
+    proto.graph.output.add(name="rest")
+    result = from_proto(proto)
+    assert shape(result, "y") == ["N", "S"]
+    assert shape(result, "less")[1] != "S", "nothing may be left of one"
+    assert shape(result, "rest")[1] != "S"
+    assert_equivalent(proto, result, {"x": floats(2, 5), "z": floats(2, 1)})
+
+
 def test_resize_to_the_size_of_another_tensor() -> None:
     proto = model(
         "float[N,4,H,W] x, float[N,4,A,B] skip",
