@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from torch_mlir import ir
+
 from noema.artifact import write
 from noema.backend.base import generate_program
 from noema.dialects.context import new_context
 from noema.dialects.opset import EXPANDED
+from noema.dialects.provenance import node_names
+from noema.dispatches import Site, labelled
 from noema.errors import InvalidIR, InvalidModel, InvalidOption
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
@@ -46,6 +50,7 @@ class CompiledModel:
         kernels: Function name → generated kernel, of those that it calls.
         declined: ONNX node → why no generated kernel serves it, of those that might have had one.
         seconds: Wall time by stage.
+        sites: The dispatches of the program, in order.
     """
 
     program: bytes
@@ -57,6 +62,7 @@ class CompiledModel:
     kernels: Mapping[str, Kernel]
     declined: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    sites: tuple[Site, ...] = ()
 
     def report(self) -> dict[str, object]:
         """What `report.json` of the artifact says."""
@@ -64,6 +70,7 @@ class CompiledModel:
             "seconds": dict(self.seconds),
             "passes": self.passes.to_json(),
             "kernels": {name: kernel.describe() for name, kernel in self.kernels.items()},
+            "dispatches": [site.to_json() for site in self.sites],
             "declined": dict(self.declined),
         }
 
@@ -126,17 +133,18 @@ def compile_onnx(
     except InvalidIR as error:
         # What ONNX's own inference lets through, the verifiers of the dialect may not.
         raise InvalidModel(f"operators that don't fit together: {error.message}") from error
+    labels = labels_of(module)
     stages.enter("lower", 0.2)
     isa = None if plain else kernel_isa(options.target)
     lowered = lower(module, model.parameters, isa, default_threads())
     stages.enter("codegen", 0.3)
     is_static = all(spec.is_static for spec in model.inputs)
-    program = generate_program(
+    generated = generate_program(
         lowered.bytecode, options.target, lowered.kernels, is_static=is_static, plain=plain
     )
     stages.finish()
     return CompiledModel(
-        program=program,
+        program=generated.program,
         signature=Signature(model.inputs, model.outputs),
         parameters=_used(model.parameters, lowered),
         target=options.target,
@@ -145,26 +153,13 @@ def compile_onnx(
         kernels=lowered.kernels,
         declined=lowered.declined,
         seconds=stages.seconds,
+        sites=labelled(generated.sites, labels, lowered.declined),
     )
 
 
-def check_precision(options: CompileOptions) -> None:
-    """Checks that a target computes in a precision, or that it's to be emulated.
-
-    Raises:
-        InvalidOption: It has no instructions for it.
-    """
-    if options.precision is Precision.F32 or options.emulate:
-        return
-    isa = kernel_isa(options.target)
-    if isa is not None and isa.bf16:
-        return
-    where = "this machine's processor" if str(options.target) == "cpu" else str(options.target)
-    raise InvalidOption(
-        f"{where} has no instructions for {options.precision.value} (AVX-512 BF16) that programs "
-        "could use: rounding to it would make them slower, not faster",
-        remedy="use --precision f32; or, to see what the rounding does to results, --emulate",
-    )
+from noema.dialects.provenance import node_names
+from noema.dispatches import Site, labelled
+from noema.errors import InvalidIR, InvalidModel, InvalidOption
 
 
 def kernel_isa(target: Target) -> Isa | None:

@@ -7,16 +7,13 @@ Plain frozen records, no stage: the compile process fills them, the caller reads
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from noema.progress import JSON
+from noema.records import decode, encode
 
 SCHEMA = "noema.workload/1"
 
@@ -291,7 +288,7 @@ class Hardware:
 
     def to_json(self) -> dict[str, Any]:
         """The record as in the profile's schema."""
-        return _encode(self)
+        return encode(self)
 
     @staticmethod
     def from_json(record: Mapping[str, JSON]) -> Hardware:
@@ -301,7 +298,7 @@ class Hardware:
             ValueError: It isn't such a record.
         """
         try:
-            return _decode(Hardware, record)
+            return decode(Hardware, record)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a record of hardware: {error}") from error
 
@@ -408,7 +405,7 @@ class WorkloadProfile:
 
     def to_json(self) -> dict[str, Any]:
         """The profile in the documented schema."""
-        return _encode(self)
+        return encode(self)
 
     @staticmethod
     def from_json(record: Mapping[str, JSON]) -> WorkloadProfile:
@@ -420,48 +417,6 @@ class WorkloadProfile:
         if record.get("schema") != SCHEMA:
             raise ValueError(f"not a {SCHEMA} record: {record.get('schema')!r}")
         try:
-            return _decode(WorkloadProfile, record)
+            return decode(WorkloadProfile, record)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a well-formed {SCHEMA} record: {error}") from error
-
-
-def _encode(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, Mapping):
-        items = typing.cast("Mapping[str, Any]", value).items()
-        return {str(k): _encode(v) for k, v in items}
-    if isinstance(value, tuple | list):
-        return [_encode(v) for v in typing.cast("Sequence[Any]", value)]
-    return value
-
-
-T = TypeVar("T")
-
-
-def _decode(kind: type[T], record: Any) -> T:
-    return kind(**{name: _value(hint, record[name]) for name, hint in _hints(kind)})
-
-
-@functools.cache
-def _hints(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """Name and type of each field; resolving them anew for each record takes most of the time."""
-    hints = typing.get_type_hints(kind)
-    return tuple((f.name, hints[f.name]) for f in dataclasses.fields(kind))
-
-
-def _value(hint: Any, value: Any) -> Any:
-    if hint is str or hint is int:
-        return hint(value)
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return None if value is None else _value(arguments[0], value)
-    if origin is tuple:
-        return tuple(_value(arguments[0], v) for v in value)
-    if origin is not None and issubclass(origin, Mapping):
-        return {str(k): _value(arguments[1], v) for k, v in value.items()}
-    if dataclasses.is_dataclass(hint):
-        return _decode(typing.cast("type[Any]", hint), value)
-    return hint(value)

@@ -4,8 +4,8 @@ One page each for the ops of `sem`, the passes and the errors, into `build/docs/
 the written pages. Text comes from docstrings, examples are the lit tests themselves, so neither
 can go stale. An op or a pass without a docstring or a lit test stops the build with its name.
 
-The schema of `noema explain --json` is made likewise, and also kept in `docs/`, because people look
-for it there; a test sees to it that it is up to date.
+The schemas of `noema explain --json` and `noema profile --json` are made likewise, and also kept in
+`docs/`, because people look for them there; a test sees to it that they are up to date.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import profile_schema
+import record_schema
 
 from noema.dialects import sem
 from noema.errors import ERRORS
@@ -117,11 +117,15 @@ def kept_pages() -> dict[str, str]:
     Raises:
         MissingDocumentation: A field of the profile has no description.
     """
-    missing = profile_schema.undocumented()
+    missing = record_schema.undocumented()
     if missing:
         raise MissingDocumentation(f"{', '.join(missing)}: no line under `Attributes:`")
-    schema = json.dumps(profile_schema.json_schema(), indent=2, ensure_ascii=False)
-    return {"explain_schema.md": profile_schema.page(), "explain.schema.json": f"{schema}\n"}
+    pages: dict[str, str] = {}
+    for document in record_schema.DOCUMENTS:
+        schema = json.dumps(record_schema.json_schema(document), indent=2, ensure_ascii=False)
+        pages[f"{document.page}_schema.md"] = record_schema.page(document)
+        pages[f"{document.page}.schema.json"] = f"{schema}\n"
+    return pages
 
 
 def generate(output: Path) -> list[Path]:

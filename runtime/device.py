@@ -167,16 +167,8 @@ def _open_cpu(threads: int) -> OpenDevice:
     if threads == 1:
         return OpenDevice(_create("local-sync", None), "cpu", "cpu", 1)
     flags: Any = import_module("iree.runtime.flags")
-    cpu = this_cpu()
-    # A worker per core may as well stay on its core; fewer must not all choose the first ones,
-    # where the next session or process would put its workers too: `waiting` deals cores out.
-    pinned = threads == cpu.physical and cpu.logical == os.cpu_count()
     with _FLAGS_LOCK:
-        flags.parse_flags(
-            f"--task_topology_group_count={0 if pinned else threads}",
-            f"--task_topology_max_group_count={threads}",
-            f"--task_worker_stack_size={WORKER_STACK_BYTES}",
-        )
+        flags.parse_flags(*topology_flags(threads))
         before = thread_ids()
         try:
             hal = _create("local-task", None)
@@ -189,6 +181,19 @@ def _open_cpu(threads: int) -> OpenDevice:
             )
         started = thread_ids() - before
     return OpenDevice(hal, "cpu", "cpu", threads, Waiting(threads, started, core_groups()))
+
+
+def topology_flags(threads: int) -> tuple[str, ...]:
+    """The flags of IREE's runtime for a task executor with so many workers."""
+    cpu = this_cpu()
+    # A worker per core may as well stay on its core; fewer must not all choose the first ones,
+    # where the next session or process would put its workers too: `waiting` deals cores out.
+    pinned = threads == cpu.physical and cpu.logical == os.cpu_count()
+    return (
+        f"--task_topology_group_count={0 if pinned else threads}",
+        f"--task_topology_max_group_count={threads}",
+        f"--task_worker_stack_size={WORKER_STACK_BYTES}",
+    )
 
 
 def _adapters(kind: str) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def _program(
 
     first = make()
     lanes = Lanes(first, most or 1, make)
-    return Program(path, artifact.manifest, lanes, first.device.name, most or first.device.threads)
+    return Program(path, artifact, lanes, first.device.name, most or first.device.threads)
 
 
 class Program:
@@ -94,20 +94,25 @@ class Program:
 
     Attributes:
         path: The artifact it came from.
-        manifest: What it is.
+        artifact: What was in it.
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, run: Lanes, device: str, threads: int
+        self, path: Path, artifact: Artifact, run: Lanes, device: str, threads: int
     ) -> None:
         self.path = path
-        self.manifest = manifest
+        self.artifact = artifact
         self._device_name = device
         self._threads = threads
         self._run = run
         # At interpreter exit this waits for a call in a daemon thread: Python would otherwise end
         # that thread inside native code, which aborts the process.
         weakref.finalize(self, self._run.close)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is."""
+        return self.artifact.manifest
 
     @property
     def signature(self) -> Signature:

@@ -189,7 +189,7 @@ def measure_iree(case: Case, threads: int, budget: float = 0.3) -> float:
         module = ir.Module.parse(case.sem or "")
         bytecode = lower(module, ParameterStore()).bytecode
         types = [str(t) for t in module.body.operations[0].type.inputs]
-    binary = generate_program(bytecode, Target.parse("cpu"), is_static=True)
+    binary = generate_program(bytecode, Target.parse("cpu"), is_static=True).program
     program = Program(binary, threads)
     rng = np.random.default_rng(0)
     operands: list[Any] = []

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from noema.backend import cpu, cuda, vulkan
 from noema.backend.iree import generate
+from noema.backend.sites import list_sites
+from noema.dispatches import Site
 from noema.errors import CompileFailed
 from noema.kernels.kernel import Kernel
 from noema.options import Target
@@ -18,6 +22,19 @@ COMMON = (
     # The default makes every f64 an f32, on the program's interface too.
     "--iree-input-demote-f64-to-f32=false",
 )
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A program for a target.
+
+    Attributes:
+        program: VM FlatBuffer.
+        sites: Its dispatches, in order.
+    """
+
+    program: bytes
+    sites: tuple[Site, ...]
 
 
 def flags(target: Target) -> Sequence[str]:
@@ -39,8 +56,8 @@ def generate_program(
     *,
     is_static: bool,
     plain: bool = False,
-) -> bytes:
-    """Compiles a lowered module to a VM FlatBuffer for `target`.
+) -> Generated:
+    """Compiles a lowered module for `target`.
 
     Args:
         bytecode: From `lowering.lower.lower`.
@@ -56,8 +73,17 @@ def generate_program(
     refused: CompileFailed | None = None
     for further in ways[-1:] if plain else ways:
         try:
-            return generate(bytecode, [*flags(target), *further], kernels)
+            return _generate(bytecode, [*flags(target), *further], kernels or {})
         except CompileFailed as error:
             refused = refused or error
     assert refused is not None
     raise refused
+
+
+def _generate(bytecode: bytes, given: Sequence[str], kernels: Mapping[str, Kernel]) -> Generated:
+    sites: list[Site] = []
+
+    def look(module: Any) -> None:
+        sites.extend(list_sites(module, kernels))
+
+    return Generated(generate(bytecode, given, kernels, look), tuple(sites))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from iree.compiler import api
@@ -17,6 +17,9 @@ from noema.backend.dispatch import fill_in
 from noema.errors import CompileFailed
 from noema.kernels.kernel import Kernel
 
+DISPATCHES_FORMED = "stream"
+"""The phase of IREE's compiler after which a program is a list of dispatches."""
+
 _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _SEVERITY = {0: "note", 1: "warning", 2: "error", 3: "remark"}
 _LOCATION = re.compile(r"loc\(.*?\): ")
@@ -24,7 +27,10 @@ _NAME = re.compile(r'loc\([^"]*"((?:[^"\\]|\\.)*)"')
 
 
 def generate(
-    bytecode: bytes, flags: Sequence[str], kernels: Mapping[str, Kernel] | None = None
+    bytecode: bytes,
+    flags: Sequence[str],
+    kernels: Mapping[str, Kernel] | None = None,
+    look: Callable[[Any], None] | None = None,
 ) -> bytes:
     """Compiles a module to a VM FlatBuffer.
 
@@ -32,6 +38,7 @@ def generate(
         bytecode: MLIR bytecode (or text) in linalg and below.
         flags: IREE compiler flags.
         kernels: What the functions that it only declares are.
+        look: Is shown the module, in IREE's context, once its dispatches are formed.
 
     Raises:
         CompileFailed: With IREE's diagnostics and, where one names it, the ONNX node.
@@ -60,7 +67,13 @@ def generate(
             module = invocation.export_module()
             fill_in(module, kernels)
             invocation.import_module(module)
-        if not invocation.execute():
+        if look is not None:
+            _run_phases(invocation, "start", DISPATCHES_FORMED, messages)
+            module = invocation.export_module()
+            look(module)
+            invocation.import_module(module)
+            _run_phases(invocation, DISPATCHES_FORMED, "end", messages)
+        elif not invocation.execute():
             raise _failure(messages)
         output = api.Output.open_membuffer()
         try:
@@ -70,6 +83,20 @@ def generate(
             output.close()
     finally:
         session.close()
+
+
+def _run_phases(invocation: Any, after: str, until: str, messages: Sequence[str]) -> None:
+    """Runs part of the compiler; its parts give what the whole gives, byte for byte."""
+    library: Any = ctypes_dl._dylib  # pyright: ignore[reportPrivateUsage]
+    for function, phase in (
+        (library.ireeCompilerInvocationSetCompileFromPhase, after),
+        (library.ireeCompilerInvocationSetCompileToPhase, until),
+    ):
+        function.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        function.restype = None
+        function(invocation._inv_p, phase.encode())
+    if not invocation.execute():
+        raise _failure(messages)
 
 
 def _failure(messages: Sequence[str]) -> CompileFailed:

@@ -20,6 +20,10 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "noema.cli.explain:explain_command",
         "Show what the parts of a network are for, and cost here.",
     ),
+    "profile": (
+        "noema.cli.profile:profile_command",
+        "Time every kernel of a model, and name the slow ones.",
+    ),
     "bench": ("noema.cli.bench:bench_command", "Time a model against other runtimes."),
     "devices": ("noema.cli.devices:devices_command", "List what can run here, and why not."),
     "cache": ("noema.cli.cache:cache_command", "Look at, check or clear the compile cache."),
@@ -65,6 +69,7 @@ def noema(verbose: bool) -> None:
     noema run model.noema --input x=x.npy --output results/
     noema run model.onnx --check
     noema explain model.onnx
+    noema profile model.onnx
     """
 
 

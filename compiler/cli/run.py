@@ -149,10 +149,15 @@ def _feeds(program: Program, inputs: Sequence[str], dims: Sequence[str], seed: i
 
     extents = dict(map(parse_extent, dims))
     check_extents(program.inputs, extents)
-    return make_inputs(program.inputs, dict(map(parse_source, inputs)), extents, seed, _read)
+    return make_inputs(program.inputs, dict(map(parse_source, inputs)), extents, seed, read_array)
 
 
-def _read(source: str, spec: TensorSpec) -> NDArray[np.generic]:
+def read_array(source: str, spec: TensorSpec) -> NDArray[np.generic]:
+    """The array of a `.npy` file, for an input.
+
+    Raises:
+        InvalidInput: It can't be read, or holds several.
+    """
     try:
         array = np.load(source, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -236,7 +236,7 @@ class _FunctionLowering:
             return False
         refused = self._take(route, node, block)
         if refused:
-            self.calls.declined[_name(node.op)] = refused
+            self.calls.declined.update(dict.fromkeys(node_names(node.op), refused))
         return refused is None
 
     def _lower_fused(self, op: ir.OpView, block: ir.Block) -> None:

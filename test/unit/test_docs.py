@@ -35,7 +35,10 @@ def test_every_op_and_pass_is_documented_and_tested(tmp_path: Path) -> None:
         if test.stem != "unknown":
             assert f"\n## `sem.{test.stem}`\n" in dialect, test
     assert "| `InvalidModel` | 3 |" in (tmp_path / "errors.md").read_text(encoding="utf-8")
-    for name in ("explain_schema.md", "explain.schema.json"):
+    for name in (
+        *("explain_schema.md", "explain.schema.json"),
+        *("profile_schema.md", "profile.schema.json"),
+    ):
         made = (tmp_path / name).read_text(encoding="utf-8")
         assert made == (ROOT / "docs" / name).read_text(encoding="utf-8"), "run `make docs`"
 

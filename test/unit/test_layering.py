@@ -25,13 +25,16 @@ SOURCES = {
 # What every stage shares; these know no stage.
 SHARED = {
     "assumed",
+    "dispatches",
     "dtypes",
     "environment",
     "errors",
     "options",
     "parameters",
     "plugins",
+    "profile",
     "progress",
+    "records",
     "signature",
     "sizes",
     "workload",
@@ -71,6 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "digests": SHARED | CACHE,
     "cache": SHARED | CACHE,
     "machine": SHARED | CACHE | {"analysis", "runtime", "worker"},
+    # measures a program: joins what runs it, what it is and what the machine is
+    "profiling": SHARED | {"api", "artifact", "frontend", "machine", "runtime"},
     # the surface
     "report": SHARED,
     "api": SHARED | CACHE | {"machine", "runtime", "worker"},
@@ -80,7 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | CACHE
     | {
         *("api", "bench", "check", "dialects", "lowering", "machine", "passes", "report"),
-        *("runtime", "samples"),
+        *("profiling", "runtime", "samples"),
     },
     "noema": {"api", "errors", "runtime", "workload"},
 }
@@ -93,7 +98,7 @@ RESERVED: dict[str, set[str]] = {
     },
     "iree.compiler": {"backend", "bench"},
     "iree.runtime": {"runtime", "bench"},
-    "onnx": {"frontend", "evaluate", "passes", "lowering", "api", "bench"},
+    "onnx": {"frontend", "evaluate", "passes", "lowering", "api", "bench", "profiling"},
     "onnxruntime": {"check", "bench"},
     "openvino": {"bench"},
     "click": {"cli"},

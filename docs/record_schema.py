@@ -1,4 +1,4 @@
-"""The schema of a workload profile, read off the dataclasses of `noema.workload`.
+"""The schemas of what `--json` prints, read off `noema.workload` and `noema.profile`.
 
 As a page for people and as a JSON Schema (draft 2020-12) for programs.
 """
@@ -14,22 +14,55 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from noema.workload import SCHEMA, WorkloadProfile
+from noema import profile, workload
+from noema.profile import ProgramProfile
+from noema.workload import WorkloadProfile
 
-_INTRODUCTION = f"""# The schema of a profile
 
-What `noema explain --json` prints and `WorkloadProfile.to_json()` returns: an object of the type
-[`WorkloadProfile`](#workloadprofile). `schema` is `{SCHEMA}`; its number rises when a field
-changes its meaning or goes away, and new fields may come at any time. `WorkloadProfile.from_json`
-reads it back. `docs/explain.schema.json` is the same as a JSON Schema; `docs/explain.md` says how
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A kind of document that noema prints.
+
+    Attributes:
+        root: Its outermost record.
+        schema: Name and version.
+        page: Name of the page, and of the JSON Schema.
+        introduction: What the page begins with.
+    """
+
+    root: type
+    schema: str
+    page: str
+    introduction: str
+
+
+def _introduction(root: type, schema: str, module: str, command: str, guide: str, page: str) -> str:
+    name = root.__name__
+    return f"""# The schema of `{command} --json`
+
+What `{command} --json` prints and `{name}.to_json()` returns: an object of the type
+[`{name}`](#{name.lower()}). `schema` is `{schema}`; its number rises when a field
+changes its meaning or goes away, and new fields may come at any time. `{name}.from_json`
+reads it back. `docs/{page}.schema.json` is the same as a JSON Schema; `docs/{guide}` says how
 to read the figures.
 
-This page is made from the docstrings of `compiler/workload.py` by `make docs`.
+This page is made from the docstrings of `compiler/{module}.py` by `make docs`.
 """
 
 
-def records() -> list[type]:
-    """The profile and every record in it, each before those that it holds."""
+def _document(root: type, schema: str, module: str, page: str) -> Document:
+    text = _introduction(root, schema, module, f"noema {page}", f"{page}.md", page)
+    return Document(root, schema, page, text)
+
+
+DOCUMENTS = (
+    _document(WorkloadProfile, workload.SCHEMA, "workload", "explain"),
+    _document(ProgramProfile, profile.SCHEMA, "profile", "profile"),
+)
+
+
+def records(document: Document) -> list[type]:
+    """The root and every record in it, each before those that it holds."""
     found: dict[type, None] = {}
 
     def visit(hint: Any) -> None:
@@ -40,20 +73,27 @@ def records() -> list[type]:
         for argument in typing.get_args(hint):
             visit(argument)
 
-    visit(WorkloadProfile)
+    visit(document.root)
     return list(found)
 
 
-def enumerations() -> list[type[StrEnum]]:
+def enumerations(document: Document) -> list[type[StrEnum]]:
     """The closed vocabularies that records use."""
-    hints = [h for record in records() for h in typing.get_type_hints(record).values()]
+    hints = [h for record in records(document) for h in _vocabularies(record)]
     return list(dict.fromkeys(h for h in hints if isinstance(h, type) and issubclass(h, StrEnum)))
 
 
-def page() -> str:
+def _vocabularies(record: type) -> Iterator[Any]:
+    """The types of a record's fields, and those that they may be instead of null."""
+    for hint in typing.get_type_hints(record).values():
+        yield hint
+        yield from typing.get_args(hint)
+
+
+def page(document: Document) -> str:
     """The page for people."""
-    lines = [_INTRODUCTION]
-    for record in records():
+    lines = [document.introduction]
+    for record in records(document):
         lines += [f"## {record.__name__}\n", f"{_summary(record)}\n", "| field | type | |"]
         lines.append("|---|---|---|")
         texts = _attributes(record)
@@ -61,28 +101,28 @@ def page() -> str:
             text = texts.get(name, "").replace("|", "\\|")
             lines.append(f"| `{name}` | {_type(hint)} | {text} |")
         lines.append("")
-    for kind in enumerations():
+    for kind in enumerations(document):
         lines += [f"## {kind.__name__}\n", f"{_summary(kind)}\n"]
         lines.append(", ".join(f"`{member.value}`" for member in kind) + ".\n")
     return "\n".join(lines)
 
 
-def json_schema() -> dict[str, object]:
+def json_schema(document: Document) -> dict[str, object]:
     """The same for programs."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": SCHEMA,
-        "$ref": "#/$defs/WorkloadProfile",
-        "$defs": {record.__name__: _object(record) for record in records()}
-        | {kind.__name__: {"enum": [m.value for m in kind]} for kind in enumerations()},
+        "title": document.schema,
+        "$ref": f"#/$defs/{document.root.__name__}",
+        "$defs": {r.__name__: _object(r, document) for r in records(document)}
+        | {kind.__name__: {"enum": [m.value for m in kind]} for kind in enumerations(document)},
     }
 
 
-def _object(record: type) -> dict[str, object]:
+def _object(record: type, document: Document) -> dict[str, object]:
     hints = typing.get_type_hints(record)
     properties = {name: _property(hint) for name, hint in hints.items()}
-    if record is WorkloadProfile:
-        properties["schema"] = {"const": SCHEMA}
+    if record is document.root:
+        properties["schema"] = {"const": document.schema}
     texts = _attributes(record)
     described = {
         name: {**rule, "description": texts[name]} if name in texts else rule
@@ -143,7 +183,8 @@ def undocumented() -> list[str]:
     """Fields of records without a line in their docstring."""
     return [
         f"{record.__name__}.{field.name}"
-        for record in records()
+        for document in DOCUMENTS
+        for record in records(document)
         for field in dataclasses.fields(record)
         if field.name not in _attributes(record)
     ]
