@@ -9,7 +9,7 @@ from noema.backend.cpu import attempts
 from noema.backend.iree import generate
 from noema.backend.sites import list_sites
 from noema.dispatches import Site, labelled
-from noema.kernels.gemm import candidates
+from noema.kernels.gemm_choice import candidates
 from noema.kernels.kernel import X86_64_V3, name_of
 from noema.options import Target
 
