@@ -157,9 +157,41 @@ def compile_onnx(
     )
 
 
-from noema.dialects.provenance import node_names
-from noema.dispatches import Site, labelled
-from noema.errors import InvalidIR, InvalidModel, InvalidOption
+def labels_of(module: ir.Module) -> dict[str, tuple[str, str]]:
+    """ONNX node → component and role, as `classify` left them on a module's ops."""
+    found: dict[str, tuple[str, str]] = {}
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if "sem.component" in op.attributes:
+            component, role = (
+                ir.StringAttr(op.attributes[name]).value if name in op.attributes else ""
+                for name in ("sem.component", "sem.role")
+            )
+            for name in node_names(op):
+                found.setdefault(name, (component, role))
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(visit, ir.WalkOrder.PRE_ORDER)
+    return found
+
+
+def check_precision(options: CompileOptions) -> None:
+    """Checks that a target computes in a precision, or that it's to be emulated.
+
+    Raises:
+        InvalidOption: It has no instructions for it.
+    """
+    if options.precision is Precision.F32 or options.emulate:
+        return
+    isa = kernel_isa(options.target)
+    if isa is not None and isa.bf16:
+        return
+    where = "this machine's processor" if str(options.target) == "cpu" else str(options.target)
+    raise InvalidOption(
+        f"{where} has no instructions for {options.precision.value} (AVX-512 BF16) that programs "
+        "could use: rounding to it would make them slower, not faster",
+        remedy="use --precision f32; or, to see what the rounding does to results, --emulate",
+    )
 
 
 def kernel_isa(target: Target) -> Isa | None:
