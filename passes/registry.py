@@ -24,7 +24,7 @@ PASSES: Mapping[str, str] = MappingProxyType(
         "classify": "noema.passes.classify:Classify",
         "dce": "noema.passes.dce:DeadCodeElimination",
         "fold-constants": "noema.passes.fold_constants:FoldConstants",
-        "fold-batch-norm": "noema.passes.fold_batch_norm:FoldBatchNorm",
+        "fold-into-conv": "noema.passes.fold_into_conv:FoldIntoConv",
         "fuse": "noema.passes.fuse:Fuse",
         "merge-projections": "noema.passes.merge_projections:MergeProjections",
         "heads-in-rows": "noema.passes.heads_in_rows:HeadsInRows",
@@ -50,13 +50,13 @@ DEFAULT_PIPELINE: Sequence[str] = (
 OPTIMIZATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "cpu": (
-            "fold-batch-norm",
+            "fold-into-conv",
             "heads-in-rows",  # attention reads projections as they are
             "merge-projections",  # queries, keys and values by one product
             "channels-last",  # convolutional parts, end to end
         ),
-        "cuda": ("fold-batch-norm",),
-        "vulkan": ("fold-batch-norm",),
+        "cuda": ("fold-into-conv",),
+        "vulkan": ("fold-into-conv",),
     }
 )
 """What follows when a model is compiled, by kind of target."""

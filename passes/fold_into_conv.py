@@ -1,4 +1,4 @@
-"""Pass `fold-batch-norm`."""
+"""Pass `fold-into-conv`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from torch_mlir import ir
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.apply import apply
 from noema.passes.patterns.conv_norm import ConvBatchNorm
+from noema.passes.patterns.conv_pad import PadIntoConv
 
 
 @dataclass(frozen=True)
-class FoldBatchNorm(Pass):
-    """A batch norm that follows a convolution goes into its weight and bias.
+class FoldIntoConv(Pass):
+    """A batch norm after a convolution goes into its weights, zeros before it into its padding.
 
     The formula stands beside the pattern, in `passes/patterns/conv_norm.py`.
 
@@ -27,9 +28,9 @@ class FoldBatchNorm(Pass):
     ```
     """
 
-    name = "fold-batch-norm"
+    name = "fold-into-conv"
 
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        tallies = apply(module, (ConvBatchNorm(),), context)
+        tallies = apply(module, (ConvBatchNorm(), PadIntoConv()), context)
         found = {name: tally.found for name, tally in tallies.items() if tally.found}
         return PassResult(bool(found), found, tallies)
