@@ -20,6 +20,8 @@ _WIDE = 130
 _NUMBERS = {"µs": 8, "share": 5, "GFLOP/s": 7, "GB/s": 5, "of roof": 7, "bound": 7}
 """Columns of figures, and their widths: names are cut before figures are."""
 
+_INDEX = 3
+
 _SLOW = 3
 _WORTH = 0.01
 """Part of the time from which something above the roofline is named."""
@@ -45,14 +47,14 @@ def show(profile: ProgramProfile, console: Console, *, by: str, rows: int) -> No
     if by == "site":
         slowest = sorted(profile.dispatches, key=lambda d: -d.time.seconds)
         wide = console.width >= _WIDE
-        table = _table(["#", "component", "kernel", *["ONNX nodes"] * wide], ["#"])
+        table = _table(["#", "component", "kernel", *["ONNX nodes"] * wide], ["#"], console.width)
         for dispatch in _cut(slowest, rows):
             cells = _site_cells(dispatch)[: 3 + wide]
             table.add_row(*cells, *_numbers(dispatch.time, dispatch.portion))
         hidden = len(slowest) - len(_cut(slowest, rows))
     else:
         groups = profile.components if by == "component" else profile.kernels
-        table = _table([by, "what" if by == "kernel" else "kernels", "n"], ["n"])
+        table = _table([by, "what" if by == "kernel" else "kernels", "n"], ["n"], console.width)
         for group in _cut(groups, rows):
             cells = _group_cells(group, profile, by)
             table.add_row(*cells, *_numbers(group.time, group.portion))
@@ -80,12 +82,16 @@ def _where(profile: ProgramProfile) -> str:
     return " · ".join(parts)
 
 
-def _table(texts: Sequence[str], right: Sequence[str]) -> Table:
+def _table(texts: Sequence[str], right: Sequence[str], width: int) -> Table:
+    """An empty table whose names share what the figures leave of a terminal's width."""
     table = Table(box=None, pad_edge=False)
+    figures = sum(_NUMBERS.values()) + _INDEX * len(right) + 2 * (len(texts) + len(_NUMBERS))
+    most = max(8, (width - figures) // (len(texts) - len(right)))
     for heading in texts:
-        table.add_column(
-            heading, justify="right" if heading in right else "left", no_wrap=True, min_width=1
-        )
+        if heading in right:
+            table.add_column(heading, justify="right", no_wrap=True, min_width=_INDEX)
+        else:
+            table.add_column(heading, no_wrap=True, max_width=most)
     for heading, width in _NUMBERS.items():
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     return table
