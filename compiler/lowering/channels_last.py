@@ -26,7 +26,7 @@ def lower_conv_last(node: Node) -> ir.Value:
     is_depthwise = spatial == 2 and groups == channels == filters
     if groups != 1 and not is_depthwise:
         first = emit.transpose(x, [0, spatial + 1, *range(1, spatial + 1)])
-        made = convolve(first, node.operand(1), bias, groups, strides, dilations)
+        made = convolve(first, node.operand(1), bias, groups, strides, dilations, element)
         return emit.transpose(made, [0, *range(2, spatial + 2), 1])
     weight = _kernel_first(node, spatial, depthwise=is_depthwise)
     wide = emit.accumulator_of(element)

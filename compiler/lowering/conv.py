@@ -19,8 +19,9 @@ def lower_conv(node: Node) -> ir.Value:
     strides, dilations, pads = (list(node.ints(n) or []) for n in ("strides", "dilations", "pads"))
     element = node.result_element()
     check_element(element)
-    x = pad(x, [0, 0, *pads[:spatial]], [0, 0, *pads[spatial:]], emit.scalar(0, element))
-    return convolve(x, weight, bias, node.int("groups"), strides, dilations)
+    zero = emit.scalar(0, emit.element_of(x))
+    x = pad(x, [0, 0, *pads[:spatial]], [0, 0, *pads[spatial:]], zero)
+    return convolve(x, weight, bias, node.int("groups"), strides, dilations, element)
 
 
 def check_element(element: ir.Type) -> None:
@@ -36,13 +37,14 @@ def convolve(
     groups: int,
     strides: list[int],
     dilations: list[int],
+    element: ir.Type,
 ) -> ir.Value:
     """X (N, C, spatial…) ∗ weight (F, C/g, kernel…) + bias (F), where windows lie inside of x.
 
-    16-bit floats accumulate in f32. One group and depthwise use linalg's named operations, which
-    code generation knows; other groupings are a generic contraction over (N, G, F/G, spatial…).
+    The result is of `element`, as wide as x's or wider; 16-bit floats accumulate in f32. One group
+    and depthwise use linalg's named operations, which code generation knows; other groupings are a
+    generic contraction over (N, G, F/G, spatial…).
     """
-    element = emit.element_of(x)
     wide = emit.accumulator_of(element)
     if bias is not None:
         bias = emit.widen(bias)

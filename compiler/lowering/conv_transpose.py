@@ -95,7 +95,9 @@ def lower_conv_transpose(node: Node) -> ir.Value:
         sizes = [emit.extent(bias, 0), phases]
         bias = emit.parallel([bias], [spread], sizes, element, lambda b: b)
         bias = emit.reshape(bias, [count])
-    sum_ = convolve(x, filters, bias, groups, [1] * len(axes), [a.spacing for a in axes])
+    sum_ = convolve(
+        x, filters, bias, groups, [1] * len(axes), [a.spacing for a in axes], emit.element_of(x)
+    )
     sum_ = _interleave(sum_, [a.stride for a in axes])
     if all(a.outer % a.stride == 0 for a in axes):
         return sum_

@@ -12,6 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from noema.errors import InvalidOption
+
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits_cnn.onnx"
 
 
@@ -52,6 +54,22 @@ def test_check_agrees_and_the_second_run_comes_from_the_cache(cache: Path) -> No
     before = json.loads(noema(cache, "cache", "info", "--json").stdout)["entries"]
     assert noema(cache, "run", DIGITS).returncode == 0
     assert json.loads(noema(cache, "cache", "info", "--json").stdout)["entries"] == before == 1
+
+
+def test_bf16_is_refused_where_there_is_none_and_emulated_when_asked_for(cache: Path) -> None:
+    """Emulated, it is checked by what suits it: 1e-2 in the L2 norm, and says so."""
+    wanted = ("run", DIGITS, "--target", "cpu:x86-64-v2", "--precision", "bf16", "--check")
+    refused = noema(cache, *wanted)
+    assert refused.returncode == InvalidOption.exit_code
+    assert "cpu:x86-64-v2 has no instructions for bf16" in refused.stderr
+    assert "--precision f32" in refused.stderr and "--emulate" in refused.stderr
+    emulated = noema(cache, *wanted, "--emulate")
+    assert emulated.returncode == 0, emulated.stderr
+    assert "to agree in bf16: relative L2 error ≤ 0.01" in emulated.stdout
+    record = json.loads(noema(cache, *wanted, "--emulate", "--json").stdout)
+    assert record["tolerance"] == {"limit": 1e-2, "measure": "relative L2 error"}
+    (output,) = record["outputs"]
+    assert output["check"]["agrees"] and output["check"]["max_rel"] > 1e-5  # it did round
 
 
 def test_devices_lists_the_cpu_and_says_why_others_are_missing(cache: Path) -> None:

@@ -58,3 +58,19 @@ func.func @main(%x: tensor<1x6x3xf32>) -> tensor<1x3x3xf32> {
   } : (tensor<1x6x3xf32>) -> tensor<1x3x3xf32>
   return %0 : tensor<1x3x3xf32>
 }
+
+// -----
+
+// Groups of channels: a contraction channels first. Operands of bf16 add up in f32, which it gives.
+// CHECK-LABEL: func.func @main(
+// CHECK: linalg.generic
+// CHECK: arith.extf %{{.*}} : bf16 to f32
+// CHECK: arith.mulf %{{.*}} : f32
+// CHECK-NEXT: arith.addf %{{.*}} : f32
+// CHECK: return %{{.*}} : tensor<1x?x4xf32>
+func.func @main(%x: tensor<1x?x4xbf16>, %w: tensor<4x2x3xbf16>) -> tensor<1x?x4xf32> {
+  %0 = "sem.conv"(%x, %w) {
+    channels_last, strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, groups = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 0>
+  } : (tensor<1x?x4xbf16>, tensor<4x2x3xbf16>) -> tensor<1x?x4xf32>
+  return %0 : tensor<1x?x4xf32>
+}

@@ -50,3 +50,17 @@ func.func @main(%x: tensor<?x4x12xf32>, %y: tensor<6x2x3xf32>) -> tensor<?x6x10x
   } : (tensor<?x4x12xf32>, tensor<6x2x3xf32>) -> tensor<?x6x10xf32>
   return %0 : tensor<?x6x10xf32>
 }
+
+// -----
+
+// Operands of bf16, padded as such, add up in f32, which it gives.
+// CHECK-LABEL: func.func @main(
+// CHECK: tensor.yield %{{.*}} : bf16
+// CHECK: linalg.conv_1d_ncw_fcw
+// CHECK-SAME: ins(%{{.*}}, %arg1 : tensor<1x4x10xbf16>, tensor<4x4x3xbf16>) outs(%{{.*}} : tensor<1x4x8xf32>)
+func.func @main(%x: tensor<1x4x8xbf16>, %w: tensor<4x4x3xbf16>) -> tensor<1x4x8xf32> {
+  %0 = "sem.conv"(%x, %w) {
+    strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, groups = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0>
+  } : (tensor<1x4x8xbf16>, tensor<4x4x3xbf16>) -> tensor<1x4x8xf32>
+  return %0 : tensor<1x4x8xf32>
+}
