@@ -192,7 +192,7 @@ def _bias(
         [batch if node.has(6) else 1, 1, rows if positional else 1, columns]
     ]
     if node.has(3):
-        inputs.append(_padded_mask(node, columns))
+        inputs.append(_mask(node, columns))
         shapes.append(emit.extents(inputs[0]))
     if node.has(6):
         inputs.append(emit.reshape(node.operand(6), [emit.extent(node.operand(6), 0), 1, 1, 1]))
@@ -239,14 +239,18 @@ def _operand_map(value: ir.Value, sizes: Sequence[Extent]) -> ir.AffineMap:
     return emit.broadcast_map(emit.shape_of(value), len(sizes))
 
 
-def _padded_mask(node: Node, columns: Extent) -> ir.Value:
-    """The mask with its last dimension filled up to `columns` by what forbids."""
+def _mask(node: Node, columns: Extent) -> ir.Value:
     mask, dtype = node.operand(3), node.dtype(3)
     if (dtype.is_float and dtype.bits < 16) or dtype.is_integer:
         raise Declined(f"attention mask of {dtype}")
-    last = len(emit.shape_of(mask)) - 1
-    if last < 0:
+    if not emit.shape_of(mask):
         raise Declined("attention mask of rank 0")
+    return fill_up_mask(mask, dtype, columns)
+
+
+def fill_up_mask(mask: ir.Value, dtype: DType, columns: Extent) -> ir.Value:
+    """A mask (…, keys or fewer) with its last dimension filled up to `columns` by what forbids."""
+    last = len(emit.shape_of(mask)) - 1
     own = emit.extent(mask, last)
     element = emit.element_of(mask)
     missing = slicing.subtract(columns, own)

@@ -13,6 +13,7 @@ from noema.kernels.attention import candidates
 from noema.kernels.attention_problem import AttentionProblem, Heads, Mask
 from noema.kernels.executable import Extent
 from noema.lowering import emit, scalars
+from noema.lowering.attention import fill_up_mask
 from noema.lowering.epilogues import isa_for
 from noema.lowering.node import Declined, Node
 
@@ -174,8 +175,9 @@ def _mask(node: Node, sizes: _Sizes) -> tuple[ir.Value | None, Mask | None]:
     wanted: list[emit.Extent] = [sizes.batch, sizes.query_heads, sizes.queries, total]
     if isinstance(total, int) and shape[3] is not None and shape[3] != total:
         raise Declined("a mask of fewer keys than there are")
-    if shape[3] is None and isinstance(total, int):
-        raise Declined("a mask of an unknown number of keys")
+    if shape[3] is None or not isinstance(total, int):
+        # A mask may be shorter than the keys, and the kernel would read what lies behind it.
+        mask = fill_up_mask(mask, node.dtype(3), total)
     counts: list[bool] = []
     for have, want in zip(shape[:3], wanted[:3], strict=True):
         if have is None:  # 1, or the whole: only when it runs

@@ -153,7 +153,9 @@ def test_masked_rows_are_zero() -> None:
     )
 
 
-@pytest.mark.parametrize(("past", "mask"), [(0, "none"), (3, "none"), (3, "bool"), (0, "float")])
+@pytest.mark.parametrize(
+    ("past", "mask"), [(0, "none"), (3, "none"), (3, "bool"), (0, "float"), (3, "short")]
+)
 def test_dynamic_sequences(past: int, mask: str) -> None:
     """Batch, sequences and cache are symbolic; heads and head size must be known."""
     shapes = {
@@ -188,6 +190,8 @@ def test_dynamic_sequences(past: int, mask: str) -> None:
     for batch, rows, keys in itertools.product((1, 3), (1, 5), (2, 7)):
         r = rng(batch, rows, keys)
         extents = {"B": batch, "M": rows, "N": keys, "P": past, "T": past + keys}
+        if mask == "short":  # what it doesn't reach is masked
+            extents["T"] -= 1
         feeds = {
             n: normal(r, *(extents[d] if isinstance(d, str) else d for d in shapes[n]))
             for n in names
