@@ -107,6 +107,10 @@ def test_other_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
         check_requirements(Requirements("x86_64", ()))
     assert requirements_of(Target("cpu", "host")) == Requirements("aarch64", ("asimd",))
     check_requirements(requirements_of(Target("vulkan")))
+    check_requirements(requirements_of(Target("cpu", "aarch64")))
+    pretend(monkeypatch, machine="x86_64", features=frozenset({"avx2"}))
+    with pytest.raises(DeviceUnavailable, match="compiled for aarch64, this machine is x86_64"):
+        check_requirements(requirements_of(Target("cpu", "aarch64")))
 
 
 def test_host_artifact_is_refused_on_a_lesser_cpu(
