@@ -1,7 +1,7 @@
 """Maximum and average pooling, channels-last; the average over the whole image too.
 
 As the depthwise convolution: vectors along the channels, a tile of neighbouring output pixels in
-registers, each input of a row loaded once. NaN is passed over by the maximum.
+registers, each input of a row loaded once. The maximum of NaN is NaN.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from noema.kernels import curves
 from noema.kernels.block import BYTES
 from noema.kernels.depthwise import load, shares
 from noema.kernels.epilogue import NOTHING, Epilogue
@@ -207,7 +206,7 @@ class Pool:
                     if read in reads:
                         old = found[pixel]
                         found[pixel] = (
-                            curves.at_least(p, old, value)
+                            p.arith("arith.maximumf", old, value)
                             if is_max
                             else p.arith("arith.addf", old, value)
                         )

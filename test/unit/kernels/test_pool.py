@@ -102,6 +102,21 @@ def test_the_average_of_the_whole_image(isa: Isa, height: int, width: int, chann
     check(kernel, batch=2)
 
 
+@pytest.mark.parametrize("isa", [X86_64_V4, X86_64_V3])
+def test_nan_goes_into_every_window_that_sees_it(isa: Isa) -> None:
+    """Wherever in the window it lies: a network that overflowed must show it."""
+    if ISA is None or isa.lanes > ISA.lanes:
+        pytest.skip("this processor has no such registers")
+    window = Window(1, 7, 9, 5, (3, 3), (2, 2), (1, 1), (1, 1, 1, 1))
+    problem = PoolProblem(PoolKind.MAX, window, (0, 0, 0, 0), "f32", Epilogue((), "f32"))
+    image = np.random.default_rng(7).uniform(-1, 1, (1, 7, 9, 5)).astype(np.float32)
+    image[0, [0, 2, 3, 6], [1, 4, 4, 8], [0, 2, 2, 4]] = np.nan
+    expected = taps(window, image, -np.inf).max(axis=0)
+    assert 0 < np.isnan(expected).sum() < expected.size
+    (found,) = KernelProgram(candidates(problem, isa)[0]).guarded(image)
+    assert np.array_equal(found, expected, equal_nan=True)
+
+
 def test_says_what_it_cannot_serve() -> None:
     window = Window(1, 4, 99, 4, (1, 90))
     with pytest.raises(Unsuitable, match="90 columns"):
