@@ -31,7 +31,7 @@ from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
 from noema.passes.base import PassContext
 from noema.passes.classify import classify
-from noema.passes.driver import PipelineReport, check_module, run_pipeline
+from noema.passes.driver import PipelineReport, check_raised, run_pipeline
 from noema.passes.pipeline_spec import Pipeline
 from noema.passes.registry import default_pipeline, resolve
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
@@ -173,7 +173,7 @@ def _understand(module: ir.Module, model: OnnxModel) -> tuple[Graph, Labels, Pip
         # from the file. `noema compile` and the tests check after each.
         raised = run_pipeline(module, Pipeline((first,)), context, verify=False)
         with module.context:
-            check_module(module, f"pass {first}", provenance=False)
+            check_raised(module, f"pass {first}")
         rest = run_pipeline(module, Pipeline(tuple(others)), context, verify=False)
     except InvalidIR as error:
         # What ONNX's own inference lets through, the verifiers of the dialect may not.

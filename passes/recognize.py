@@ -20,8 +20,10 @@ from noema.passes.patterns.curves import HardSigmoid, Relu, Sigmoid, Softplus, S
 from noema.passes.patterns.gates import Gelu, HardSwish, Mish, Swish
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.plugins import load_patterns
+from noema.passes.patterns.reduction import MeanOfSum
 from noema.passes.patterns.rope import RotateHalf, RotatePairs
 from noema.passes.patterns.sdpa import ScaledDotProductAttention
+from noema.passes.patterns.shifted_norm import ShiftedLayerNorm
 from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, RmsNorm
 from noema.passes.patterns.spelled_softmax import LogSoftmax, Softmax
 
@@ -38,7 +40,9 @@ STAGES: tuple[tuple[Pattern, ...], ...] = (
         Mish(),
         Softmax(),
         LogSoftmax(),
+        MeanOfSum(),
         LayerNorm(),
+        ShiftedLayerNorm(),
         RmsNorm(),
         InstanceNorm(),
         GroupNorm(),

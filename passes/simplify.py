@@ -29,6 +29,7 @@ from noema.passes.patterns.identity import (
 )
 from noema.passes.patterns.layout import MergeReshapes, MergeTransposes, TransposeIntoMatmul
 from noema.passes.patterns.pattern import Pattern
+from noema.passes.patterns.reduction import KeepReduced
 
 PATTERNS: tuple[Pattern, ...] = (
     DropCast(),
@@ -41,6 +42,7 @@ PATTERNS: tuple[Pattern, ...] = (
     MergeReshapes(),
     MergeTransposes(),
     TransposeIntoMatmul(),
+    KeepReduced(),
     DivideByNumber(),
     DivideOne(),
     PowerOfNumber(),

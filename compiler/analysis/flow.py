@@ -81,20 +81,26 @@ def _generations(parts: Sequence[Part], edges: Sequence[Edge]) -> tuple[tuple[st
 
     Parts that depend on each other in a circle, as generic ones may, come one by one.
     """
-    waiting = {part.name: 0 for part in parts}
+    place = {part.name: i for i, part in enumerate(parts)}
+    waiting = dict.fromkeys(place, 0)
     targets: dict[str, list[str]] = {}
     for edge in edges:
         waiting[edge.target] += 1
         targets.setdefault(edge.source, []).append(edge.target)
     generations: list[tuple[str, ...]] = []
+    ready = [name for name, count in waiting.items() if not count]
     while waiting:
-        ready = tuple(name for name, count in waiting.items() if count <= 0)
-        generations.append(ready or (next(iter(waiting)),))
-        for name in generations[-1]:
+        generation = tuple(ready) or (next(iter(waiting)),)
+        generations.append(generation)
+        ready = []
+        for name in generation:
             del waiting[name]
             for target in targets.get(name, ()):
                 if target in waiting:
                     waiting[target] -= 1
+                    if not waiting[target]:
+                        ready.append(target)
+        ready = sorted((name for name in ready if name in waiting), key=place.__getitem__)
     return tuple(generations)
 
 

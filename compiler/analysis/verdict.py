@@ -63,7 +63,8 @@ def _evidence(graph: Graph, parts: Sequence[Part]) -> Iterator[Evidence]:
 def _of_text(
     graph: Graph, parts: Sequence[Part], attentions: Sequence[Part], several: bool
 ) -> Iterator[Evidence]:
-    text = [p for p in parts if p.modality in (Modality.TEXT, Modality.FUSED)]
+    of_text = (Modality.TEXT, Modality.FUSED)
+    text = [p for p in parts if p.modality in of_text]
     if not text:
         return
     encoder = WorkloadType.MULTIMODAL if several else WorkloadType.TEXT_ENCODER
@@ -71,7 +72,7 @@ def _of_text(
     words = [p for p in parts if p.role == Role.EMBEDDING_TOKEN]
     if words:
         yield Evidence("token ids are looked up in a table", encoder, 0.5)
-    shapes = [p.attention for p in attentions if p.attention is not None and p in text]
+    shapes = [p.attention for p in attentions if p.attention is not None and p.modality in of_text]
     causal = sum(a.causal for a in shapes)
     full = sum(not a.causal and a.purpose == "self" for a in shapes)
     cached = sum(a.cache for a in shapes)

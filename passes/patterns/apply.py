@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import MappingProxyType
 
 from torch_mlir import ir
@@ -123,7 +124,6 @@ class _Rewriter:
         context: PassContext,
         plugins: Mapping[str, Plugin],
     ) -> None:
-        self._block = block
         self._tallies = tallies
         self._context = context
         self._plugins = plugins
@@ -133,10 +133,13 @@ class _Rewriter:
         # contents, and changes with its operands. An erased op leaves, since its address may come
         # back with a new one. Ops without results can be no root and are left out.
         self._keys: dict[ir.Value, str] = {}
+        # By its first result, where an op stands: that of the op that it took the place of, and
+        # how many were built before it.
+        self._places: dict[ir.Value, tuple[int, ...]] = {}
         self._waiting: dict[ir.Value, _Entry] = {}
         self._work: deque[_Entry] = deque()
-        for view in block.operations:
-            self._learn(view.operation)
+        for place, view in enumerate(block.operations):
+            self._learn(view.operation, (place,))
 
     def run(self, patterns: Sequence[Pattern]) -> None:
         self._by_root = {}
@@ -145,8 +148,13 @@ class _Rewriter:
                 self._by_root.setdefault(root, []).append(
                     _Candidate(pattern, frozenset(pattern.reads), self._tallies[pattern.name])
                 )
-        for view in self._block.operations:
-            self._push(view.operation)
+        keys, roots = self._keys, self._by_root
+        found = [(p, v) for v, p in self._places.items() if keys[v] in roots]
+        found.sort(key=itemgetter(0))
+        for _, value in found:
+            op = definer(value)
+            assert op is not None
+            self._push(op)
         # A rewrite that makes its own root again would go on for ever.
         self._most = 64 + 16 * len(self._keys)
         while self._work:
@@ -155,10 +163,12 @@ class _Rewriter:
                 del self._waiting[entry.first]
                 self._visit(entry.op, entry.key)
 
-    def _learn(self, op: ir.Operation) -> None:
-        key = key_of(op)
-        for result in op.results:
+    def _learn(self, op: ir.Operation, place: tuple[int, ...]) -> None:
+        key, results = key_of(op), list(op.results)
+        for result in results:
             self._keys[result] = key
+        for first in results[:1]:
+            self._places[first] = place
 
     def _push(self, op: ir.Operation) -> None:
         for first in op.results:
@@ -213,7 +223,7 @@ class _Rewriter:
                 raise InternalError("no value for a result that is used")
             if value is not None and value.type != result.type:
                 raise InternalError(f"a value of type {value.type} for one of {result.type}")
-        made = self._adopt([v for v in values if v is not None])
+        made = self._adopt([v for v in values if v is not None], self._places[root.results[0]])
         if not is_ours:
             _check_ops(made)
         users: list[ir.Operation] = []
@@ -225,17 +235,27 @@ class _Rewriter:
             self._push(user)
         self._erase(root)
 
-    def _adopt(self, values: Iterable[ir.Value]) -> list[ir.Operation]:
-        """Enters the ops that `values` come from and that aren't known yet, operands first."""
+    def _adopt(self, values: Iterable[ir.Value], place: tuple[int, ...]) -> list[ir.Operation]:
+        """Enters the ops that `values` come from and that aren't known yet, operands first.
+
+        Args:
+            values: What was built.
+            place: Where: that of the op whose place they take.
+        """
         made: list[ir.Operation] = []
+        self._enter(values, place, made)
+        return made
+
+    def _enter(
+        self, values: Iterable[ir.Value], place: tuple[int, ...], made: list[ir.Operation]
+    ) -> None:
         for value in values:
             op = None if value in self._keys else definer(value)
             if op is not None:
-                self._learn(op)
-                made += self._adopt(op.operands)
+                self._enter(op.operands, place, made)
+                self._learn(op, (*place, len(made)))
                 self._push(op)
                 made.append(op)
-        return made
 
     def _erase(self, root: ir.Operation) -> None:
         """Erases the root, and what is dead without it."""
@@ -245,6 +265,7 @@ class _Rewriter:
             operands = dict.fromkeys(op.operands)
             for result in op.results:
                 self._keys.pop(result, None)
+                self._places.pop(result, None)
                 entry = self._waiting.pop(result, None)
                 if entry is not None:
                     entry.gone = True

@@ -7,19 +7,13 @@ import math
 from torch_mlir import ir
 
 from noema.dialects.attrs import ElementwiseKind as Kind
-from noema.dialects.graph import definer, key_of
+from noema.dialects.graph import key_of
 from noema.passes.base import PassContext
 from noema.passes.patterns.build import number_like
-from noema.passes.patterns.match import made_by, number, pairs
+from noema.passes.patterns.elementwise import COMMUTING
+from noema.passes.patterns.match import is_known, made_by, number, pairs
 from noema.passes.patterns.onnx_rewrite import FLOATS, element_of, elementwise, scalar
 from noema.passes.patterns.pattern import Match, Pattern
-
-_CONSTANTS = ("sem.constant", "sem.param")
-
-
-def _is_constant(value: ir.Value) -> bool:
-    op = definer(value)
-    return op is not None and op.name in _CONSTANTS
 
 
 class ConstantSecond(Pattern):
@@ -37,20 +31,12 @@ class ConstantSecond(Pattern):
     """
 
     name = "constant-second"
-    roots = (
-        "elementwise.add",
-        "elementwise.and",
-        "elementwise.equal",
-        "elementwise.max",
-        "elementwise.min",
-        "elementwise.mul",
-        "elementwise.or",
-    )
+    roots = tuple(f"elementwise.{kind}" for kind in sorted(COMMUTING))
     reads = ("constant", "param")
 
     def match(self, root: ir.Operation, context: PassContext) -> Match | None:
         first, second = root.operands
-        if not _is_constant(first) or _is_constant(second):
+        if not is_known(first) or is_known(second):
             return None
         kind = ir.StringAttr(root.attributes["kind"]).value
         return Match([root], lambda: [elementwise(kind, [second, first], root.results[0].type)])

@@ -10,6 +10,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.attrs import ElementwiseKind as Kind
 from noema.dialects.elements import to_array
+from noema.passes.patterns.match import is_known
 from noema.passes.patterns.onnx_rewrite import (
     FLOATS,
     SCALARS,
@@ -68,9 +69,16 @@ ELEMENTWISE: Mapping[str, Kind] = MappingProxyType(
 )
 """ONNX operator → kind, for those that say the same thing in both."""
 
+COMMUTING = frozenset({Kind.ADD, Kind.AND, Kind.EQUAL, Kind.MAX, Kind.MIN, Kind.MUL, Kind.OR})
+"""Kinds whose operands may change places."""
+
 
 class RaisePointwise(OnnxRewrite):
-    """An operator of `ELEMENTWISE` --> `sem.elementwise` of its kind."""
+    """An operator of `ELEMENTWISE` --> `sem.elementwise` of its kind.
+
+    Where the order doesn't matter, a constant comes second at once: pass `simplify` would put it
+    there (`ConstantSecond`), and build the op again.
+    """
 
     op_types = tuple(ELEMENTWISE)
 
@@ -79,6 +87,8 @@ class RaisePointwise(OnnxRewrite):
         operands = node.required(kind.arity)
         if operands is None or not _scalars(node):
             return None
+        if kind in COMMUTING and is_known(operands[0]) and not is_known(operands[1]):
+            operands = operands[::-1]
         return elementwise(kind, operands, node.type)
 
 

@@ -23,7 +23,7 @@ _INVERSES = ("elementwise.sqrt", "elementwise.pow", "elementwise.reciprocal", "e
 
 
 @dataclass(frozen=True)
-class _Quotient:
+class Quotient:
     """numerator / sqrt(square + epsilon), with the ops that say so."""
 
     numerator: ir.Value
@@ -62,7 +62,7 @@ class LayerNorm(Pattern):
             if centred is None:
                 continue
             x, mean = centred.operands
-            axis = _mean_axis(mean, x, context)
+            axis = mean_axis(mean, x, context)
             if axis is None:
                 continue
             variance = _variance(quotient.square, quotient.numerator, x, mean, axis, context)
@@ -163,29 +163,32 @@ def _op(value: ir.Value) -> ir.Operation:
     return op
 
 
-def _quotients(root: ir.Operation) -> list[_Quotient]:
+def _quotients(root: ir.Operation) -> list[Quotient]:
     """The ways to read an op as a / sqrt(b + epsilon)."""
     if key_of(root) == "elementwise.div":
         numerator, denominator = root.operands
         return _deviation(numerator, denominator, (), inverse=False)
-    found: list[_Quotient] = []
-    for numerator, factor in pairs(root):
-        inverse = definer(factor)
-        if inverse is None:
-            continue
-        key = key_of(inverse)
-        if key == "elementwise.reciprocal":
-            found += _deviation(numerator, inverse.operands[0], (inverse,), inverse=False)
-        elif key == "elementwise.div" and is_number(inverse.operands[0], 1.0):
-            found += _deviation(numerator, inverse.operands[1], (inverse,), inverse=False)
-        elif key == "elementwise.pow" or key == "elementwise.sqrt":
-            found += _deviation(numerator, factor, (), inverse=True)
-    return found
+    return [q for numerator, factor in pairs(root) for q in inverse_deviations(numerator, factor)]
+
+
+def inverse_deviations(numerator: ir.Value, factor: ir.Value) -> list[Quotient]:
+    """The ways to read numerator · factor as numerator / sqrt(b + epsilon)."""
+    inverse = definer(factor)
+    if inverse is None:
+        return []
+    key = key_of(inverse)
+    if key == "elementwise.reciprocal":
+        return _deviation(numerator, inverse.operands[0], (inverse,), inverse=False)
+    if key == "elementwise.div" and is_number(inverse.operands[0], 1.0):
+        return _deviation(numerator, inverse.operands[1], (inverse,), inverse=False)
+    if key in ("elementwise.pow", "elementwise.sqrt"):
+        return _deviation(numerator, factor, (), inverse=True)
+    return []
 
 
 def _deviation(
     numerator: ir.Value, root: ir.Value, covers: tuple[ir.Operation, ...], *, inverse: bool
-) -> list[_Quotient]:
+) -> list[Quotient]:
     """The quotient by `root` = sqrt(b + epsilon); if `inverse`, the product with 1 / of it."""
     op = definer(root)
     if op is None:
@@ -208,14 +211,14 @@ def _deviation(
     for square, term in pairs(total):
         epsilon = number(term)
         if epsilon is not None:
-            return [_Quotient(numerator, square, epsilon, (total, *covers, op))]
+            return [Quotient(numerator, square, epsilon, (total, *covers, op))]
     return []
 
 
-def _mean_axis(value: ir.Value, x: ir.Value, context: PassContext) -> int | None:
+def mean_axis(value: ir.Value, x: ir.Value, context: PassContext) -> int | None:
     """The axis from which on `value` is the mean of `x`, dimensions kept; None if it isn't."""
     op = made_by(value, "onnx.ReduceMean")
-    if op is None or not _same(op.operands[0], x) or integer(op, "keepdims", 1) != 1:
+    if op is None or not same(op.operands[0], x) or integer(op, "keepdims", 1) != 1:
         return None
     return _trailing(op, context)
 
@@ -233,7 +236,7 @@ def _squared(value: ir.Value) -> tuple[ir.Value, ir.Operation] | None:
     if op is None:
         return None
     key = key_of(op)
-    if key == "elementwise.mul" and _same(op.operands[0], op.operands[1]):
+    if key == "elementwise.mul" and same(op.operands[0], op.operands[1]):
         return op.operands[0], op
     if key == "elementwise.pow" and is_number(op.operands[1], 2.0, tolerance=0):
         return op.operands[0], op
@@ -248,7 +251,7 @@ def _mean_square(
     if mean is None or integer(mean, "keepdims", 1) != 1:
         return None
     squared = _squared(mean.operands[0])
-    if squared is None or not _same(squared[0], x):
+    if squared is None or not same(squared[0], x):
         return None
     axis = _trailing(mean, context)
     return None if axis is None else (axis, [squared[1], mean])
@@ -266,12 +269,28 @@ def _variance(
         return None
     squares = _mean_square(difference.operands[0], x, context)
     squared = _squared(difference.operands[1])
-    if squares is None or squares[0] != axis or squared is None or not _same(squared[0], mean):
+    if squares is None or squares[0] != axis or squared is None or not same(squared[0], mean):
         return None
     return [*squares[1], squared[1], difference]
 
 
-def _same(a: ir.Value, b: ir.Value, depth: int = 3) -> bool:
+def variance_of(
+    value: ir.Value, x: ir.Value, mean: ir.Value, axis: int, context: PassContext
+) -> list[ir.Operation] | None:
+    """As `_variance`, of whichever difference from the mean is squared, either way round."""
+    averaged = made_by(value, "onnx.ReduceMean")
+    squared = None if averaged is None else _squared(averaged.operands[0])
+    centred = None if squared is None else made_by(squared[0], "elementwise.sub")
+    if squared is None or centred is None:
+        return _variance(value, x, x, mean, axis, context) if averaged is None else None
+    ways = (list(centred.operands), list(centred.operands)[::-1])
+    if not any(same(a, x) and same(b, mean) for a, b in ways):
+        return None
+    found = _variance(value, squared[0], x, mean, axis, context)
+    return None if found is None else [centred, *found]
+
+
+def same(a: ir.Value, b: ir.Value, depth: int = 3) -> bool:
     """Whether two values are one, or are computed in the same way from ones that are."""
     if a == b:
         return True
@@ -283,7 +302,7 @@ def _same(a: ir.Value, b: ir.Value, depth: int = 3) -> bool:
     operands = list(zip(first.operands, second.operands, strict=False))
     single = len(first.results) == len(second.results) == 1
     alike = single and len(first.operands) == len(second.operands)
-    return alike and all(_same(x, y, depth - 1) for x, y in operands)
+    return alike and all(same(x, y, depth - 1) for x, y in operands)
 
 
 def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
@@ -297,11 +316,20 @@ def _own_norm(value: ir.Value, root: ir.Operation) -> ir.Operation | None:
 
 
 def _fits(norm: ir.Operation, value: ir.Value) -> bool:
-    """Whether a value has the shape that a norm's scale and bias have, but for leading ones."""
-    x = norm.operands[0]
+    return fits(norm.operands[0], ir.IntegerAttr(norm.attributes["axis"]).value, value)
+
+
+def fits(x: ir.Value, axis: int, value: ir.Value) -> bool:
+    """Whether a value has the shape of a norm's scale and bias, but for leading ones.
+
+    Args:
+        x: What is normalised.
+        axis: From which axis on.
+        value: The value.
+    """
     if ir.RankedTensorType(value.type).element_type != ir.RankedTensorType(x.type).element_type:
         return False
-    wanted = sem.shape_of(x)[ir.IntegerAttr(norm.attributes["axis"]).value :]
+    wanted = sem.shape_of(x)[axis:]
     shape = sem.shape_of(value)
     extra = len(shape) - len(wanted)
     return (
@@ -343,13 +371,13 @@ def _with(
     epsilon = ir.FloatAttr(attributes["epsilon"]).value
 
     def build() -> list[ir.Value | None]:
-        first, second = (None if v is None else _flat(v, x, axis) for v in (scale, bias))
+        first, second = (None if v is None else flat(v, x, axis) for v in (scale, bias))
         return [norm_of(kind, x, axis=axis, epsilon=epsilon, scale=first, bias=second)]
 
     return Match([norm, root], build)
 
 
-def _flat(value: ir.Value, x: ir.Value, axis: int) -> ir.Value:
+def flat(value: ir.Value, x: ir.Value, axis: int) -> ir.Value:
     """A scale or bias without its leading ones."""
     shape = sem.shape_of(x)[axis:]
     if sem.shape_of(value) == shape:

@@ -246,3 +246,39 @@ func.func @keys_with_another_user(%q: tensor<1x2x8x4xf32>, %k: tensor<1x8x2x4xf3
   %y = "sem.matmul"(%q, %a) {transpose_lhs = false, transpose_rhs = false} : (tensor<1x2x8x4xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x8x8xf32>
   return %y, %a : tensor<1x2x8x8xf32>, tensor<1x2x4x8xf32>
 }
+
+// CHECK-LABEL: func.func @keep_reduced(
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<2x?x8xf32>
+// CHECK-NEXT: %[[V0:.*]] = "sem.onnx"(%[[X]]) {attrs = {axes = array<i64: -1>, keepdims = 1 : i64}, domain = "", op_type = "ReduceMax"{{.*}} -> tensor<2x?x1xf32>
+// CHECK-NEXT: return %[[V0]]
+func.func @keep_reduced(%x: tensor<2x?x8xf32>) -> tensor<2x?x1xf32> {
+  %last = "sem.constant"() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a = "sem.onnx"(%x) {
+    op_type = "ReduceMax", domain = "", version = 13 : i64,
+    attrs = {axes = array<i64: -1>, keepdims = 0 : i64},
+    operandSegmentSizes = #slots_1, resultSegmentSizes = #slots_1
+  } : (tensor<2x?x8xf32>) -> tensor<2x?xf32>
+  %y = "sem.onnx"(%a, %last) {
+    op_type = "Unsqueeze", domain = "", version = 13 : i64, attrs = {},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<2x?xf32>, tensor<1xi64>) -> tensor<2x?x1xf32>
+  return %y : tensor<2x?x1xf32>
+}
+
+// The axis comes back in another place.
+// CHECK-LABEL: func.func @reduced_elsewhere(
+// CHECK: "ReduceMax"{{.*}} -> tensor<2x?xf32>
+// CHECK: "Unsqueeze"
+func.func @reduced_elsewhere(%x: tensor<2x?x8xf32>) -> tensor<2x1x?xf32> {
+  %middle = "sem.constant"() {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %a = "sem.onnx"(%x) {
+    op_type = "ReduceMax", domain = "", version = 13 : i64,
+    attrs = {axes = array<i64: -1>, keepdims = 0 : i64},
+    operandSegmentSizes = #slots_1, resultSegmentSizes = #slots_1
+  } : (tensor<2x?x8xf32>) -> tensor<2x?xf32>
+  %y = "sem.onnx"(%a, %middle) {
+    op_type = "Unsqueeze", domain = "", version = 13 : i64, attrs = {},
+    operandSegmentSizes = #slots_11, resultSegmentSizes = #slots_1
+  } : (tensor<2x?xf32>, tensor<1xi64>) -> tensor<2x1x?xf32>
+  return %y : tensor<2x1x?xf32>
+}

@@ -18,6 +18,11 @@ WEIGHTS = {"w": (D,), "b": (D,), "w3": (1, 1, D), "other": (B, S, D)}
 
 NAMES = ("m", "d", "d2", "p", "q", "mm", "v", "e", "s", "r", "n", "t", "w1", "u", "g")
 MEAN = "{m} = ReduceMean<axes = [-1]>(x) {d} = Sub(x, {m})"
+DEVIATION = (
+    MEAN + " {p} = Mul({d}, {d}) {v} = ReduceMean<axes = [-1]>({p}) {e} = Add({v}, eps)"
+    " {s} = Sqrt({e}) {r} = Reciprocal({s})"
+)
+SHIFTED = DEVIATION + " {g} = Mul({r}, w)"
 LAYER = {
     "pow": MEAN + " {p} = Pow({d}, two) {v} = ReduceMean<axes = [-1]>({p})"
     " {e} = Add({v}, eps) {s} = Sqrt({e}) {y} = Div({d}, {s})",
@@ -41,6 +46,19 @@ LAYER = {
     "scale with leading ones": MEAN + " {p} = Pow({d}, two) {v} = ReduceMean<axes = [-1]>({p})"
     " {e} = Add({v}, eps) {s} = Sqrt({e}) {n} = Div({d}, {s}) {t} = Mul({n}, w3)"
     " {y} = Add({t}, b)",
+    "sums over the number": "{q} = ReduceSum(x, last) {m} = Div({q}, count) {d} = Sub(x, {m})"
+    " {p} = Mul({d}, {d}) {u} = ReduceSum({p}, last) {v} = Mul({u}, share) {e} = Add({v}, eps)"
+    " {s} = Sqrt({e}) {y} = Div({d}, {s})",
+    "axes dropped and put back": "{q} = ReduceMean<axes = [-1], keepdims = 0>(x)"
+    " {m} = Unsqueeze({q}, last) {d} = Sub(x, {m}) {p} = Mul({d}, {d})"
+    " {u} = ReduceMean<axes = [2], keepdims = 0>({p}) {v} = Unsqueeze({u}, last)"
+    " {e} = Add({v}, eps) {s} = Sqrt({e}) {y} = Div({d}, {s})",
+    "scale and shift": SHIFTED + " {t} = Mul(x, {g}) {mm} = Mul({m}, {g}) {u} = Sub(b, {mm})"
+    " {y} = Add({t}, {u})",
+    "shift without a bias": SHIFTED + " {t} = Mul({g}, x) {mm} = Mul({m}, {g})"
+    " {y} = Sub({t}, {mm})",
+    "shift without a scale": DEVIATION + " {t} = Mul(x, {r}) {mm} = Mul({m}, {r})"
+    " {u} = Sub(b, {mm}) {y} = Add({u}, {t})",
     "bias alone": MEAN + " {p} = Pow({d}, two) {v} = ReduceMean<axes = [-1]>({p})"
     " {e} = Add({v}, eps) {s} = Sqrt({e}) {n} = Div({d}, {s}) {y} = Add({n}, b)",
 }
@@ -55,6 +73,17 @@ RMS = {
     " {s} = Sqrt({e}) {y} = Div(x, {s})",
 }
 LOOKALIKES = {
+    "shift by another scale": SHIFTED + " {t} = Mul(x, {g}) {n} = Mul({r}, b)"
+    " {mm} = Mul({m}, {n}) {u} = Sub(b, {mm}) {y} = Add({t}, {u})",
+    "shift by another mean": SHIFTED + " {t} = Mul(x, {g}) {q} = ReduceMax<axes = [-1]>(x)"
+    " {mm} = Mul({q}, {g}) {u} = Sub(b, {mm}) {y} = Add({t}, {u})",
+    "shift the other way": SHIFTED + " {t} = Mul(x, {g}) {mm} = Mul({m}, {g})"
+    " {u} = Sub({mm}, b) {y} = Add({t}, {u})",
+    "scale of another tensor": SHIFTED + " {t} = Mul(other, {g}) {mm} = Mul({m}, {g})"
+    " {u} = Sub(b, {mm}) {y} = Add({t}, {u})",
+    "sum over one less": "{q} = ReduceSum(x, last) {m} = Div({q}, less) {d} = Sub(x, {m})"
+    " {p} = Mul({d}, {d}) {v} = ReduceMean<axes = [-1]>({p}) {e} = Add({v}, eps)"
+    " {s} = Sqrt({e}) {y} = Div({d}, {s})",
     "mean over another axis": "{m} = ReduceMean<axes = [1]>(x) {d} = Sub(x, {m})"
     " {p} = Mul({d}, {d}) {v} = ReduceMean<axes = [-1]>({p}) {e} = Add({v}, eps)"
     " {s} = Sqrt({e}) {y} = Div({d}, {s})",
@@ -97,6 +126,7 @@ def model(spellings: dict[str, str]) -> onnx.ModelProto:
         g (float[batch, {S}, {D}] x) => ({outputs})
         <float eps = {{1e-5}}, float one = {{1.0}}, float two = {{2.0}}, float three = {{3.0}},
          float mhalf = {{-0.5}}, float third = {{0.3333}}, float less = {{{D - 1}.0}},
+         float count = {{{D}.0}}, float share = {{{1 / D}}},
          int64[1] last = {{-1}}>
         {{ {" ".join(lines)} }}"""
     proto = parser.parse_model(text)
@@ -128,7 +158,7 @@ def test_rms_norm_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", LOOKALIKES)
 def test_a_lookalike_is_left_alone(name: str) -> None:
     # What is divided by its own root mean square is that, whatever it was made by.
-    rms = {"norm.rms": 1} if name == "mean over another axis" else {}
+    rms = {"norm.rms": 1} if name in ("mean over another axis", "sum over one less") else {}
     assert norms({name: LOOKALIKES[name]}) == rms
 
 
