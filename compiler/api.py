@@ -19,6 +19,7 @@ from noema.options import CompileOptions, Limits, Precision, Target
 from noema.plugins import plugin_stamp
 from noema.progress import JSON, ProgressCallback
 from noema.runtime.cpu import cpu_fingerprint
+from noema.runtime.device import driver_fingerprint
 from noema.runtime.session import Program, load
 from noema.versions import source_stamp, versions
 from noema.worker import run_job
@@ -179,6 +180,7 @@ def _profile_key(model_digest: str, name: str, shapes: Mapping[str, tuple[int | 
         "shapes": {k: list(v) for k, v in sorted(shapes.items())},
         "made by": _made_by(),
         "cpu": cpu_fingerprint(),
+        "accelerators": driver_fingerprint(),
         "roofs": None if known is None else known.to_json(),
     }
     return key_of(record)

@@ -8,6 +8,8 @@ One thread means IREE's synchronous device: the calling thread does all the work
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
 import threading
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noema.errors import DeviceUnavailable, InvalidOption
@@ -31,6 +34,13 @@ WORKER_STACK_BYTES = 2 << 20
 compiler/backend/cpu.py), and as much again. IREE's own default is 128 KiB: a dispatch that uses
 more ends the process."""
 
+_DRIVER_FILES = (
+    ("/dev", "nvidia[0-9]*"),
+    ("/dev", "dri/render*"),
+    ("/usr/share/vulkan", "icd.d/*.json"),
+    ("/etc/vulkan", "icd.d/*.json"),
+)
+_DRIVER_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "CUDA_VISIBLE_DEVICES")
 _FLAGS_LOCK = threading.Lock()
 _POSITION = re.compile(r"(Error [a-z -]+: )?\S+\.(c|cc|h):\d+: ([A-Z_]+; )?")
 
@@ -119,6 +129,22 @@ def list_devices() -> list[DeviceInfo]:
             for index, info in enumerate(found)
         ]
     return devices
+
+
+def driver_fingerprint() -> str:
+    """Changes with what `list_devices` may find besides the CPU; no driver is started to tell.
+
+    Device files, manifests of Vulkan drivers with the time of their last change, and the variables
+    that choose among them. Form: 16 hex digits.
+    """
+    facts = [f"{name}={os.environ.get(name, '')}" for name in _DRIVER_VARIABLES]
+    for folder, pattern in _DRIVER_FILES:
+        for path in sorted(Path(folder).glob(pattern)):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                # Device files get a new time at each start of the machine, manifests don't.
+                changed = path.stat().st_mtime_ns if path.suffix == ".json" else 0
+                facts.append(f"{path}@{changed}")
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
 def default_threads() -> int:

@@ -96,7 +96,7 @@ def test_without_the_cache_it_is_done_again(bert: Path, runs: list[str], cache: 
     assert not list(cache.rglob("*.json"))
 
 
-@pytest.mark.parametrize("what", ["contents", "shapes", "plugins", "name"])
+@pytest.mark.parametrize("what", ["contents", "shapes", "plugins", "name", "drivers"])
 def test_what_changes_the_answer_is_part_of_the_key(
     what: str, bert: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +109,8 @@ def test_what_changes_the_answer_is_part_of_the_key(
     elif what == "plugins":
         monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
         monkeypatch.setenv("NOEMA_PATTERN_PLUGINS", "somebodys_patterns:NegAsRelu")
+    elif what == "drivers":
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "no such device")
     else:
         bert = bert.rename(bert.with_name("other.onnx"))
     found = noema.analyze(bert, shapes=shapes)

@@ -117,7 +117,7 @@ def model(spellings: dict[str, str]) -> onnx.ModelProto:
     lines: list[str] = []
     for i, text in enumerate(spellings.values()):
         names = {
-            n: f"{n}{i}_"
+            n: f"{n}_{i}"
             for n in ["m", "d", "d2", "p", "q", "mm", "v", "e", "s", "r", "n", "t", "w1", "u", "g"]
         }
         lines.append(text.format(**names, y=f"y{i}"))
