@@ -57,6 +57,18 @@ def users(value: ir.Value) -> list[ir.Operation]:
     return [use.owner.operation for use in value.uses]
 
 
+def ops_named(module: ir.Module, name: str) -> list[ir.Operation]:
+    """The ops of a name in all functions of a module, in program order; not those in regions."""
+    return [
+        view.operation
+        for function in module.body.operations
+        for region in function.operation.regions
+        for block in region
+        for view in block.operations
+        if view.operation.name == name
+    ]
+
+
 def is_used(value: ir.Value) -> bool:
     """Whether anything uses the value."""
     return next(iter(value.uses), None) is not None

@@ -8,7 +8,7 @@ from torch_mlir import ir
 
 from noema.dialects import sem
 from noema.dialects.attrs import semantics_of
-from noema.dialects.graph import key_of, users
+from noema.dialects.graph import key_of, ops_named, users
 from noema.dialects.provenance import fused_location
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns.match import made_by, permutation
@@ -41,14 +41,8 @@ class HeadsInRows(Pass):
     name = "heads-in-rows"
 
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        found = 0
         with module.context:
-            for function in module.body.operations:
-                for region in function.operation.regions:
-                    for block in region:
-                        for view in list(block.operations):
-                            if view.operation.name == "sem.attention":
-                                found += _rewrite(view.operation)
+            found = sum(_rewrite(op) for op in ops_named(module, "sem.attention"))
         return PassResult(found > 0, {"attention": found} if found else {})
 
 

@@ -12,7 +12,7 @@ from torch_mlir import ir
 from noema.dialects import sem
 from noema.dialects.attrs import Role, semantics_of
 from noema.dialects.elements import tensor_type
-from noema.dialects.graph import definer, key_of, users
+from noema.dialects.graph import definer, key_of, ops_named, users
 from noema.dialects.provenance import fused_location
 from noema.dtypes import from_numpy
 from noema.errors import InternalError
@@ -52,14 +52,8 @@ class MergeProjections(Pass):
     name = "merge-projections"
 
     def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        found = 0
         with module.context:
-            for function in module.body.operations:
-                for region in function.operation.regions:
-                    for block in region:
-                        for view in list(block.operations):
-                            if view.operation.name == "sem.attention":
-                                found += _merge(view.operation, context)
+            found = sum(_merge(op, context) for op in ops_named(module, "sem.attention"))
         return PassResult(found > 0, {"attention": found} if found else {})
 
 

@@ -19,7 +19,7 @@ from noema.kernels.epilogue import NOTHING, Epilogue, widen
 from noema.kernels.executable import Interface, Scope, Tensor, executable
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Buffer, Index, Printer, Value
-from noema.kernels.spans import Span, each_span, tap_rows
+from noema.kernels.spans import Span, SpanTile, each_span, tap_rows
 from noema.kernels.window import Window
 from noema.kernels.workgroups import elapsed
 
@@ -40,21 +40,6 @@ class DepthwiseProblem:
 
 
 @dataclass(frozen=True)
-class DepthwiseTile:
-    """How to go over it.
-
-    Attributes:
-        pixels: Most neighbouring output pixels of a register tile.
-        rows: Output rows of a workgroup.
-        vectors: Vectors of channels of a workgroup.
-    """
-
-    pixels: int
-    rows: int
-    vectors: int
-
-
-@dataclass(frozen=True)
 class Depthwise:
     """x (N, H, W, C), packed weights, what the epilogue reads → (N, OH, OW, C).
 
@@ -65,7 +50,7 @@ class Depthwise:
     """
 
     problem: DepthwiseProblem
-    tile: DepthwiseTile
+    tile: SpanTile
     isa: Isa
 
     @property
@@ -234,7 +219,7 @@ def candidates(problem: DepthwiseProblem, isa: Isa, threads: int = 2) -> tuple[D
     rows, vectors = shares(problem.window, _vectors(problem.window, isa), threads)
     most = max(1, min(14, isa.registers - 2 - min(width, isa.registers // 2)))
     sizes = dict.fromkeys((most, max(1, most // 2), max(1, most * 2 // 3)))
-    return tuple(Depthwise(problem, DepthwiseTile(n, rows, vectors), isa) for n in sizes)
+    return tuple(Depthwise(problem, SpanTile(n, rows, vectors), isa) for n in sizes)
 
 
 def _vectors(window: Window, isa: Isa) -> int:

@@ -17,7 +17,7 @@ from noema.kernels.epilogue import NOTHING, Epilogue
 from noema.kernels.executable import Interface, Scope, Tensor, executable
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Index, Printer, Value
-from noema.kernels.spans import Span, each_span, tap_rows
+from noema.kernels.spans import Span, SpanTile, each_span, tap_rows
 from noema.kernels.window import Window
 
 _TOGETHER = 4
@@ -64,21 +64,6 @@ class PoolProblem:
 
 
 @dataclass(frozen=True)
-class PoolTile:
-    """How to go over it.
-
-    Attributes:
-        pixels: Most neighbouring output pixels of a register tile.
-        rows: Output rows of a workgroup.
-        vectors: Vectors of channels of a workgroup.
-    """
-
-    pixels: int
-    rows: int
-    vectors: int
-
-
-@dataclass(frozen=True)
 class Pool:
     """x (N, H, W, C), what the epilogue reads → (N, OH, OW, C).
 
@@ -89,7 +74,7 @@ class Pool:
     """
 
     problem: PoolProblem
-    tile: PoolTile
+    tile: SpanTile
     isa: Isa
 
     @property
@@ -281,13 +266,13 @@ def candidates(problem: PoolProblem, isa: Isa, threads: int = 2) -> tuple[Pool, 
     vectors = _vectors(problem.window, isa)
     if problem.is_global:
         each = -(-vectors // (_TOGETHER * threads)) * _TOGETHER
-        return (Pool(problem, PoolTile(1, 1, min(vectors, each)), isa),)
+        return (Pool(problem, SpanTile(1, 1, min(vectors, each)), isa),)
     if problem.window.kernel[1] > 64:
         raise Unsuitable(f"pooling of {problem.window.kernel[1]} columns")
     rows, each = shares(problem.window, vectors, threads)
     most = isa.registers // 2 - 1
     return tuple(
-        Pool(problem, PoolTile(n, rows, each), isa) for n in dict.fromkeys((most, most // 2))
+        Pool(problem, SpanTile(n, rows, each), isa) for n in dict.fromkeys((most, most // 2))
     )
 
 

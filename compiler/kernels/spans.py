@@ -14,6 +14,21 @@ from noema.kernels.window import Window
 
 
 @dataclass(frozen=True)
+class SpanTile:
+    """How a kernel goes over an image span by span.
+
+    Attributes:
+        pixels: Most neighbouring output pixels of a register tile.
+        rows: Output rows of a workgroup.
+        vectors: Vectors of channels of a workgroup.
+    """
+
+    pixels: int
+    rows: int
+    vectors: int
+
+
+@dataclass(frozen=True)
 class Span:
     """A tile of neighbouring output pixels, or a run of equal ones.
 

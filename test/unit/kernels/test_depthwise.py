@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from image_cases import convolution, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
-from noema.kernels.depthwise import Depthwise, DepthwiseProblem, DepthwiseTile, candidates
+from noema.kernels.depthwise import Depthwise, DepthwiseProblem, SpanTile, candidates
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue
 from noema.kernels.kernel import X86_64_V3, X86_64_V4, Unsuitable
 from noema.kernels.window import Window
@@ -58,7 +58,7 @@ def problems(draw: st.DrawFn) -> DepthwiseProblem:
 def test_any_problem_with_any_tile(problem: DepthwiseProblem, data: st.DataObject) -> None:
     assert ISA is not None
     listed = data.draw(st.sampled_from(candidates(problem, ISA)))
-    drawn = DepthwiseTile(
+    drawn = SpanTile(
         data.draw(st.integers(1, 8)),
         data.draw(st.integers(1, problem.window.out_height)),
         data.draw(st.integers(1, 3)),

@@ -13,7 +13,7 @@ from image_cases import F64, taps, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.epilogue import Activate, Curve, Epilogue
 from noema.kernels.kernel import X86_64_V3, X86_64_V4, Isa, Unsuitable
-from noema.kernels.pool import Pool, PoolKind, PoolProblem, PoolTile, candidates
+from noema.kernels.pool import Pool, PoolKind, PoolProblem, SpanTile, candidates
 from noema.kernels.window import Window
 
 ISA = this_isa()
@@ -76,7 +76,7 @@ def problems(draw: st.DrawFn) -> PoolProblem:
 def test_any_problem_with_any_tile(problem: PoolProblem, data: st.DataObject) -> None:
     assert ISA is not None
     listed = data.draw(st.sampled_from(candidates(problem, ISA)))
-    drawn = PoolTile(
+    drawn = SpanTile(
         data.draw(st.integers(1, 8)),
         data.draw(st.integers(1, problem.window.out_height)),
         data.draw(st.integers(1, 3)),
