@@ -29,7 +29,9 @@ class ToBf16(Pass):
     operands rounded to bf16 (to nearest, ties to even); its result stays f32, except that of an
     attention, which only another product reads as a rule. What lies between products is computed in
     f32; a tensor that products alone read is stored in bf16, because the rounding becomes a part of
-    what makes it (pass `fuse`). Norms, softmax and the statistics of both are f32.
+    what makes it (pass `fuse`). Norms, softmax and the statistics of both are f32. So are depthwise
+    convolutions: they add up no channels, which is what the instructions of bf16 do, and rounding
+    their operands would save under 1 % of MobileNetV2's time for a fifth more error.
 
     ```mlir
     %w = "sem.param"() {parameter = "w"} : () -> tensor<16x32xf32>
@@ -96,7 +98,7 @@ class _Rewriter:
     def _product(self, op: ir.Operation) -> bool:
         if {element_of(v) for v in (*op.operands, op.results[0])} != {"f32"}:
             return False
-        if op.name == "sem.conv" and len(sem.shape_of(op.results[0])) > 4:
+        if op.name == "sem.conv" and (len(sem.shape_of(op.results[0])) > 4 or _is_depthwise(op)):
             return False
         weight = self._weight(op.operands[1])
         if weight is None or (op.name == "sem.matmul" and len(sem.shape_of(weight)) != 2):
@@ -223,6 +225,13 @@ class _Rewriter:
                 for i, operand in enumerate(list(user.operands)):
                     if operand == value:
                         user.operands[i] = wide
+
+
+def _is_depthwise(op: ir.Operation) -> bool:
+    """Whether each filter of a convolution reads one channel of several."""
+    return (
+        sem.shape_of(op.operands[1])[1] == 1 and ir.IntegerAttr(op.attributes["groups"]).value > 1
+    )
 
 
 def _is_convolutional(op: ir.Operation) -> bool:

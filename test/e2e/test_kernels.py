@@ -94,12 +94,14 @@ def test_avx2_has_the_same_kernels(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bert", "llama-cache", "resnet-basic", "mobilenet"])
 def test_bf16_products_take_bf16_operands(name: str) -> None:
-    """Every product's kernel multiplies bf16: none of them is left behind in f32."""
+    """Every product's kernel multiplies bf16: none but depthwise ones is left behind in f32."""
     program = lowered(name, "bf16", AVX512, static=True)
-    products = [k for k in program.kernels.values() if k.kind in ("gemm", "conv", "depthwise")]
-    assert products
-    for kernel in products:
-        assert "bf16" in {t.element for t in kernel.interface.operands[:2]}, kernel.describe()
+    kernels = list(program.kernels.values())
+    assert any(k.kind in ("gemm", "conv") for k in kernels)
+    for kernel in kernels:
+        if kernel.kind in ("gemm", "conv", "depthwise"):
+            elements = {t.element for t in kernel.interface.operands[:2]}
+            assert ("bf16" in elements) == (kernel.kind != "depthwise"), kernel.describe()
 
 
 SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {

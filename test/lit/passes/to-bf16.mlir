@@ -40,3 +40,16 @@ func.func @residual(%x: tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32> {
   %3 = "sem.elementwise"(%2, %1) {kind = "add", operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<1x4x4x8xf32>, tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
   return %3 : tensor<1x4x4x8xf32>
 }
+
+// A depthwise convolution stays f32, operands and all; the product that reads it gets bf16.
+// CHECK-LABEL: func.func @depthwise(
+// CHECK: %[[D:.*]] = "sem.conv"(%arg0, %{{.*}}) {{.*}} : (tensor<1x4x4x8xf32>, tensor<8x1x3x3xf32>) -> tensor<1x4x4x8xf32>
+// CHECK: %[[N:.*]] = "sem.elementwise"(%[[D]]) {kind = "cast"{{.*}} -> tensor<1x4x4x8xbf16>
+// CHECK: "sem.conv"(%[[N]], %{{.*}}) {{.*}} : (tensor<1x4x4x8xbf16>, tensor<4x8x1x1xbf16>) -> tensor<1x4x4x4xf32>
+func.func @depthwise(%x: tensor<1x4x4x8xf32>) -> tensor<1x4x4x4xf32> {
+  %w = "sem.constant"() {value = dense<1.0> : tensor<8x1x3x3xf32>} : () -> tensor<8x1x3x3xf32>
+  %u = "sem.constant"() {value = dense<1.0> : tensor<4x8x1x1xf32>} : () -> tensor<4x8x1x1xf32>
+  %0 = "sem.conv"(%x, %w) {channels_last, dilations = array<i64: 1, 1>, groups = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 0>, pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>} : (tensor<1x4x4x8xf32>, tensor<8x1x3x3xf32>) -> tensor<1x4x4x8xf32>
+  %1 = "sem.conv"(%0, %u) {channels_last, dilations = array<i64: 1, 1>, groups = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0>, pads = array<i64: 0, 0, 0, 0>, strides = array<i64: 1, 1>} : (tensor<1x4x4x8xf32>, tensor<4x8x1x1xf32>) -> tensor<1x4x4x4xf32>
+  return %1 : tensor<1x4x4x4xf32>
+}
