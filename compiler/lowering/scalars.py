@@ -57,7 +57,7 @@ def elements(value: ir.Value) -> list[ir.Value] | None:
         count *= extent
     if not isinstance(element, ir.IntegerType) or count > MAX_ELEMENTS or count == 0:
         return None
-    values = ir.DenseElementsAttr(op.attributes["value"])
+    values = op.attributes["value"]
     if not isinstance(values, ir.DenseIntElementsAttr):
         return None
     return [

@@ -16,7 +16,7 @@ from models import CATALOG
 from models.exports import ARCHITECTURES
 
 from . import report
-from .evidence import TITLES, Notebook, columns, evidence_of
+from .evidence import TITLES, Notebook, columns, evidence_of, state_of_sources
 from .matrix import EXPORTERS, Cell, catalog_cell, export_cell, exported_file, forms
 
 _NOTEBOOK = "evidence.json"
@@ -81,16 +81,17 @@ def export(folder: Path, names: tuple[str, ...], wanted: str | None) -> None:
 def measure(folder: Path, names: tuple[str, ...], wanted: str | None) -> None:
     """Compare each export in FOLDER with ONNX Runtime, and let it optimise each.
 
-    What the notebook in FOLDER has already is left as it is.
+    What the notebook in FOLDER has already of the same state of the sources is left as it is.
     """
-    notebook = Notebook(folder / _NOTEBOOK)
+    state = state_of_sources()
+    notebook = Notebook(folder / _NOTEBOOK, state)
     for exporter in [wanted] if wanted else EXPORTERS:
         for architecture in ARCHITECTURES:
             key = f"{architecture.name} {exporter}"
             path = exported_file(folder, architecture, exporter)
             if key in notebook or not path.exists() or (names and architecture.name not in names):
                 continue
-            evidence = evidence_of(architecture, onnx.load(path))
+            evidence = evidence_of(architecture, onnx.load(path), state)
             notebook.put(key, evidence)
             click.echo(f"{key}: {evidence.error}, {dict(evidence.runtime)}")
 
@@ -109,8 +110,9 @@ def matrix(exports: Path | None, markdown: Path) -> None:
         versions |= json.loads((exports / "versions.json").read_text())
         first = "PYTHONPATH=test python -m fusion"
         command = f"{first} export FOLDER\n{first} measure FOLDER\n{command} --exports FOLDER"
-        notebook = Notebook(exports / _NOTEBOOK)
-        versions["measured"] = str(len(notebook))
+        state = state_of_sources()
+        notebook = Notebook(exports / _NOTEBOOK, state)
+        versions |= {"state": state, "measured": str(len(notebook)), "exported": str(len(real))}
         extra = {a.name: columns(notebook.of(a.name)) for a in ARCHITECTURES}
     held_out = {a.name for a in ARCHITECTURES if a.held_out}
     markdown.write_text(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,10 +35,12 @@ class Evidence:
     Attributes:
         error: Largest relative difference from ONNX Runtime, or why there is none.
         runtime: What ONNX Runtime's rewrites leave: kind → number of operators.
+        state: Sources that it was measured with, as `state_of_sources` names them.
     """
 
     error: float | str
     runtime: Mapping[str, int]
+    state: str
 
 
 TITLES: Sequence[str] = ("error", "ONNX Runtime")
@@ -73,24 +77,55 @@ def draws(architecture: Architecture) -> list[dict[str, np.ndarray]]:
     return drawn
 
 
-def evidence_of(architecture: Architecture, model: onnx.ModelProto) -> Evidence:
+def evidence_of(architecture: Architecture, model: onnx.ModelProto, state: str) -> Evidence:
     """Compiles, runs and compares an export, and lets ONNX Runtime rewrite it."""
     try:
         error: float | str = largest_difference(model, draws(architecture))
     except NoemaError as reason:
         error = reason.message.splitlines()[0]
-    return Evidence(error, _by_runtime(architecture, model))
+    return Evidence(error, _by_runtime(architecture, model), state)
+
+
+_SOURCES = ("compiler", "dialects", "passes", "runtime", "test/fusion", "test/models")
+"""Folders on which a measurement depends."""
+
+
+def state_of_sources() -> str:
+    """The newest commit that changed what is measured or how; changes not committed are named too.
+
+    Raises:
+        CalledProcessError: This is no checkout of the repository.
+    """
+    root = Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments, "--", *_SOURCES]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    commit, changes = git("log", "-1", "--format=%h").strip(), git("diff", "HEAD")
+    if not changes:
+        return commit
+    return f"{commit} and changes {hashlib.sha256(changes.encode()).hexdigest()[:7]}"
 
 
 class Notebook:
-    """Evidence kept in a file, export by export, so that a long measurement can be resumed."""
+    """Evidence kept in a file, export by export, so that a long measurement can be resumed.
 
-    def __init__(self, path: Path) -> None:
+    Only what was measured with one state of the sources counts; the rest is measured again.
+
+    Args:
+        path: The file; it needn't exist.
+        state: The state that counts.
+    """
+
+    def __init__(self, path: Path, state: str) -> None:
         self._path = path
         self._entries: dict[str, Evidence] = {}
         if path.exists():
             read = json.loads(path.read_text())
-            self._entries = {key: Evidence(**entry) for key, entry in read.items()}
+            self._entries = {
+                key: Evidence(**entry) for key, entry in read.items() if entry.get("state") == state
+            }
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries

@@ -38,12 +38,12 @@ _EXPORTS = """
 Small configurations, random weights. `dynamo`: captured, opset 18. `dynamo-newest`: opset 24.
 `dynamo-eager`: opset 20, attention spelled out in Python. `legacy`: traced, opset 17.
 `legacy-eager`: opset 14, attention spelled out. An empty cell: torch could not export it.
-*Error*: the largest difference from ONNX Runtime over the exports of the row that were measured
-({measured} in all), at two sets of extents with random masks, relative to the largest output; and
-what the compiler says to those that it refuses. `measure` keeps what it measured, so errors may be
-of an earlier state of the compiler than the counts. *ONNX Runtime*: attention, norm, activation and
-rotary operators that its own rewrites (session or offline, whichever finds more) leave: fewest and
-most over the exports. `dynamo-newest` has attention as one operator already.
+*Error*: the largest difference from ONNX Runtime over the exports of the row, at three sets of
+extents with random masks, relative to the largest output; and what the compiler says to those that
+it refuses. {measured} of {exported} exports were measured, with the sources of commit {state},
+which found what the cells say too. *ONNX Runtime*: attention, norm, activation and rotary operators
+that its own rewrites (session or offline, whichever finds more) leave: fewest and most over the
+exports. `dynamo-newest` has attention as one operator already.
 """
 
 _HELD_OUT = """

@@ -240,3 +240,55 @@ func.func @main(%x: tensor<3x?xf32>) -> tensor<3x?xf32> {
   } : (tensor<3x?xf32>) -> tensor<3x?xf32>
   return %0 : tensor<3x?xf32>
 }
+
+// -----
+
+// Arithmetic on extents, with the constants that exporters put beside them, stays with the host:
+// no tensor is made of it that would have to be read back.
+// CHECK-LABEL: func.func @main(
+// CHECK-NOT: tensor.extract
+// CHECK-NOT: tensor.insert
+// CHECK: tensor.empty(%{{.*}}) : tensor<?x3xi64>
+// CHECK-NOT: tensor.extract
+// CHECK: return
+func.func @main(%x: tensor<?x4xf32>) -> tensor<?x3xi64> {
+  %zero = "sem.constant"() {value = dense<0> : tensor<i64>} : () -> tensor<i64>
+  %first = "sem.constant"() {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %three = "sem.constant"() {value = dense<3> : tensor<1xi64>} : () -> tensor<1xi64>
+  %whole = "sem.constant"() {value = dense<[false, true]> : tensor<2xi1>} : () -> tensor<2xi1>
+  %ones = "sem.constant"() {value = dense<1> : tensor<2xi64>} : () -> tensor<2xi64>
+  %0 = "sem.onnx"(%x) {
+    op_type = "Shape", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<?x4xf32>) -> tensor<2xi64>
+  %1 = "sem.onnx"(%0, %zero) {
+    op_type = "Gather", domain = "", version = 21 : i64, attrs = {axis = 0 : i64},
+    operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<2xi64>, tensor<i64>) -> tensor<i64>
+  %2 = "sem.onnx"(%1, %first) {
+    op_type = "Unsqueeze", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<i64>, tensor<1xi64>) -> tensor<1xi64>
+  %3 = "sem.onnx"(%2, %three) {
+    op_type = "Concat", domain = "", version = 21 : i64, attrs = {axis = 0 : i64},
+    operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %4 = "sem.elementwise"(%whole, %ones, %3) {
+    kind = "where", operandSegmentSizes = array<i32: 1, 1, 1>
+  } : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+  %5 = "sem.onnx"(%three, %4) {
+    op_type = "Expand", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<1xi64>, tensor<2xi64>) -> tensor<?x1xi64>
+  %6 = "sem.onnx"(%5, %3) {
+    op_type = "Expand", domain = "", version = 21 : i64, attrs = {},
+    operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>,
+    resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
+  } : (tensor<?x1xi64>, tensor<2xi64>) -> tensor<?x3xi64>
+  return %6 : tensor<?x3xi64>
+}
