@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class _Settings:
     threads: int
 
 
-_PROCESSORS = ("x86-64-v3", "x86-64-v4", "x86-64-v4-bf16")
+_PROCESSORS: Sequence[str] = ("x86-64-v3", "x86-64-v4", "x86-64-v4-bf16")
 
 
 @click.command("opt", short_help="Run passes over a .mlir file.")
@@ -220,8 +220,9 @@ def _lower(module: ir.Module, settings: _Settings) -> list[str]:
     from noema.parameters import ParameterStore
 
     wide = dataclasses.replace(X86_64_V4, bf16=True)
-    processors = dict(zip(_PROCESSORS, (X86_64_V3, X86_64_V4, wide), strict=True))
-    isa = None if settings.kernels is None else processors[settings.kernels]
+    isa = dict(zip(_PROCESSORS, (X86_64_V3, X86_64_V4, wide), strict=True)).get(
+        settings.kernels or ""
+    )
     lowered = lower(module, ParameterStore(), isa, settings.threads)
     return [f"// {k.describe()}\n{k.print(name)}" for name, k in lowered.kernels.items()]
 
