@@ -13,7 +13,7 @@ from functools import cached_property
 
 from torch_mlir import ir
 
-from noema.dialects.elements import spelling
+from noema.dialects.elements import integers_in, spelling
 from noema.dialects.provenance import node_names
 
 _KINDED = frozenset({"sem.elementwise", "sem.activation", "sem.norm"})
@@ -151,7 +151,7 @@ class Node:
     def ints(self, name: str, default: Sequence[int] = ()) -> tuple[int, ...]:
         """A list of integers, likewise."""
         found = self._attribute(name)
-        return tuple(default) if found is None else tuple(ir.DenseI64ArrayAttr(found))
+        return tuple(default) if found is None else tuple(integers_in(ir.DenseI64ArrayAttr(found)))
 
     def _attribute(self, name: str) -> ir.Attribute | None:
         attributes = self.op.attributes
