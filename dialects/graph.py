@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from torch_mlir import ir
 
 from noema.dialects.elements import integers_in, spelling
 from noema.dialects.provenance import node_names
+from noema.dialects.shapes import extents_of
 
 _KINDED = frozenset({"sem.elementwise", "sem.activation", "sem.norm"})
 STORED = frozenset({"constant", "param"})
@@ -84,6 +86,7 @@ class Tensor:
         position: Which result of it, or which argument.
         shape: Extents, None where dynamic.
         element: Element type as MLIR spells it, e.g. `f32`.
+        count: How many elements it has; an unknown extent counts as 1.
         users: Nodes that use it, in program order, each once.
         is_output: Whether the function returns it.
     """
@@ -92,6 +95,7 @@ class Tensor:
     position: int
     shape: tuple[int | None, ...]
     element: str
+    count: int
     users: list[Node]
     is_output: bool = False
 
@@ -196,7 +200,7 @@ class Graph:
         """The graph of the module's main function, which has one block."""
         (block,) = main_of(module).regions[0]
         tensors: dict[ir.Value, Tensor] = {}
-        types: dict[ir.Type, tuple[tuple[int | None, ...], str]] = {}
+        types: dict[ir.Type, tuple[tuple[int | None, ...], str, int]] = {}
 
         def enter(node: Node | None, position: int, value: ir.Value) -> Tensor:
             kind = value.type
@@ -227,10 +231,10 @@ class Graph:
         return Graph(module, inputs, outputs, nodes)
 
 
-def _read(kind: ir.Type) -> tuple[tuple[int | None, ...], str]:
+def _read(kind: ir.Type) -> tuple[tuple[int | None, ...], str, int]:
     ranked = ir.RankedTensorType(kind)
-    dynamic = ir.ShapedType.get_dynamic_size()
-    return tuple(None if d == dynamic else d for d in ranked.shape), spelling(ranked.element_type)
+    shape = extents_of(ranked)
+    return shape, spelling(ranked.element_type), prod([d for d in shape if d is not None])
 
 
 def main_of(module: ir.Module) -> ir.Operation:
