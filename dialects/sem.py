@@ -26,6 +26,7 @@ from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, r
 
 from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
+from noema.dialects.elements import integers_in
 from noema.dialects.shapes import broadcast_shapes, compatible, extents_of, same_shape, shape_of
 from noema.dialects.slots import segments, slots
 from noema.dialects.verify import (
@@ -225,7 +226,7 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
             return f"result shape is {res}, expected {x}"
         if not 0 <= integer(op, "axis") < max(len(x), 1):
             return f"axis {integer(op, 'axis')} is outside rank {len(x)}"
-        given = list(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
+        given = integers_in(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
         if (kind == NormKind.BATCH) != (given == [1, 1]):
             return "takes mean and variance if and only if kind is batch"
         groups = integer(op, "groups")
@@ -522,10 +523,11 @@ def create(
         results: Their types, likewise.
         attributes: All of them, those with a default too.
     """
-    if op._ODS_OPERAND_SEGMENTS is not None:
-        attributes["operandSegmentSizes"] = segments(operands, len(op._ODS_OPERAND_SEGMENTS))
-    if op._ODS_RESULT_SEGMENTS is not None:
-        attributes["resultSegmentSizes"] = segments(results, len(op._ODS_RESULT_SEGMENTS))
+    operand_slots, result_slots = op._ODS_OPERAND_SEGMENTS, op._ODS_RESULT_SEGMENTS
+    if operand_slots is not None:
+        attributes["operandSegmentSizes"] = segments(operands, len(operand_slots))
+    if result_slots is not None:
+        attributes["resultSegmentSizes"] = segments(results, len(result_slots))
     return ir.Operation.create(
         op.OPERATION_NAME,
         results=[t for t in results if t is not None],

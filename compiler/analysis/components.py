@@ -123,20 +123,22 @@ def _place(graph: Graph, file_nodes: Sequence[FileNode], labels: Labels) -> dict
     for node in sorted(graph.nodes, key=lambda n: (n.is_constant, len(n.names))):
         for name in node.names:
             places.setdefault(name, labels[node][0].component)
+    lost = [file_node for file_node in file_nodes if file_node.name not in places]
+    if not lost:
+        return places
     readers: dict[str, list[FileNode]] = {}
     makers: dict[str, FileNode] = {}
     for file_node in file_nodes:
         makers.update(dict.fromkeys(file_node.outputs, file_node))
         for value in file_node.inputs:
             readers.setdefault(value, []).append(file_node)
-    for file_node in reversed(file_nodes):
-        if file_node.name not in places:
-            users = [u for value in file_node.outputs for u in readers.get(value, ())]
-            found = next((places[u.name] for u in users if u.name in places), None)
-            if found is not None:
-                places[file_node.name] = found
+    for file_node in reversed(lost):
+        users = [u for value in file_node.outputs for u in readers.get(value, ())]
+        found = next((places[u.name] for u in users if u.name in places), None)
+        if found is not None:
+            places[file_node.name] = found
     fallback = labels[graph.nodes[0]][0].component if graph.nodes else "generic"
-    for file_node in file_nodes:  # what nothing uses that was kept
+    for file_node in lost:  # what nothing uses that was kept
         if file_node.name not in places:
             sources = [makers[value] for value in file_node.inputs if value in makers]
             found = next((places[s.name] for s in sources if s.name in places), fallback)

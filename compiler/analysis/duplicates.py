@@ -152,7 +152,8 @@ def repeated_nodes(graph: Graph, twins: Sequence[Duplicate] = ()) -> list[list[N
             continue
         key = _value_key(node, numbers, same)
         groups = firsts.setdefault(key, [])
-        group = next((g for g in groups if _same_attributes(g[0], node)), None)
+        # What a constant is, its key says already.
+        group = next((g for g in groups if node.is_constant or _same_attributes(g[0], node)), None)
         if group is None:
             groups.append([node])
             _number(node.results, numbers)

@@ -169,5 +169,4 @@ def find_recurrent(draft: Draft) -> None:
 
 def has_sequence_layers(draft: Draft) -> bool:
     """Whether anything in the network works along a sequence."""
-    keys = ATTENTION | RECURRENT | {"softmax"}
-    return any(node.key in keys for node in draft.graph.nodes)
+    return draft.has(ATTENTION | RECURRENT | {"softmax"})
