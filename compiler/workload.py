@@ -139,6 +139,25 @@ class AttentionShape:
 
 
 @dataclass(frozen=True)
+class RecurrentShape:
+    """What kind of cell a recurrent layer is, as an operator or spelled out.
+
+    Attributes:
+        cell: `lstm`, `gru`, `mgu` (a minimal gated unit: a GRU of one gate) or `rnn`.
+        inputs: Features of an input; 0 if they are multiplied with their weights elsewhere.
+        hidden: Features of a state.
+        directions: 2 if it also runs backwards.
+        steps: Steps of a call; 0 if unknown.
+    """
+
+    cell: str
+    inputs: int
+    hidden: int
+    directions: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class Component:
     """One functional part of the network; every ONNX node is in exactly one.
 
@@ -159,6 +178,7 @@ class Component:
         precisions: Precisions that suit it on this machine, fastest first.
         kernels: What computes its large ops.
         attention: Its attention, if kind is attention.
+        recurrent: Its cell, if kind is recurrent.
     """
 
     name: str
@@ -177,6 +197,7 @@ class Component:
     precisions: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     attention: AttentionShape | None = None
+    recurrent: RecurrentShape | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from noema.report.visible import visible
-from noema.workload import AttentionShape, Component, Opportunity, WorkloadProfile
+from noema.workload import (
+    AttentionShape,
+    Component,
+    ComponentKind,
+    Opportunity,
+    RecurrentShape,
+    WorkloadProfile,
+)
 
 _COLOURS = {
     "attention": "blue",
@@ -55,7 +63,7 @@ def show(profile: WorkloadProfile, console: Console, wanted: Wanted) -> None:
         _headline(profile),
         _tree(profile, wanted),
         _table(profile, console.width),
-        _attention(profile),
+        _shapes(profile),
         _opportunities(profile, wanted.opportunities),
         _machine(profile),
     ):
@@ -182,8 +190,22 @@ def _follows(before: str, name: str) -> bool:
 def _described(component: Component) -> str:
     colour = _COLOURS.get(component.kind, "white")
     role = "" if component.role == component.kind else f" {_name(component.role)}"
-    shape = f" [dim]{attention_text(component.attention)}[/]" if component.attention else ""
-    return f"[{colour}]{component.kind.replace('_', ' ')}[/]{role}{shape}"
+    shape = _shape_of(component)
+    shown = "" if shape is None else f" [dim]{_shape_text(shape)}[/]"
+    return f"[{colour}]{component.kind.replace('_', ' ')}[/]{role}{shown}"
+
+
+def _shape_of(component: Component) -> AttentionShape | RecurrentShape | None:
+    return component.attention or component.recurrent
+
+
+def _shape_text(shape: AttentionShape | RecurrentShape) -> str:
+    if isinstance(shape, AttentionShape):
+        return attention_text(shape)
+    words = [f"{_name(shape.cell).upper()}, {shape.inputs or '?'} → {shape.hidden}"]
+    words += ["both ways"] * (shape.directions == 2)
+    words += [f"{shape.steps} steps" if shape.steps > 1 else "1 step"] * (shape.steps > 0)
+    return ", ".join(words)
 
 
 def attention_text(shape: AttentionShape) -> str:
@@ -243,15 +265,15 @@ def _bounds(components: Sequence[Component]) -> str:
     return str(*bounds) if len(bounds) == 1 else "mixed"
 
 
-def _attention(profile: WorkloadProfile) -> RenderableType | None:
-    shapes: dict[AttentionShape, int] = {}
-    for c in profile.components:
-        if c.attention is not None:
-            shapes[c.attention] = shapes.get(c.attention, 0) + 1
-    if not shapes:
-        return None
-    lines = [f"  {n} × {attention_text(shape)}" for shape, n in shapes.items()]
-    return Text.from_markup("\n".join(["[bold]attention[/]", *lines]))
+def _shapes(profile: WorkloadProfile) -> RenderableType | None:
+    """What the attention and recurrent layers are, those of one shape together."""
+    lines: list[str] = []
+    for kind in (ComponentKind.ATTENTION, ComponentKind.RECURRENT):
+        shapes = Counter(_shape_of(c) for c in profile.components if c.kind is kind)
+        told = [f"  {n} × {_shape_text(s)}" for s, n in shapes.items() if s is not None]
+        if told:
+            lines += [f"[bold]{kind}[/]", *told]
+    return Text.from_markup("\n".join(lines)) if lines else None
 
 
 def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from noema.report.terminal import Wanted, show
-from noema.workload import ComponentKind, WorkloadProfile, WorkloadType
+from noema.workload import ComponentKind, RecurrentShape, WorkloadProfile, WorkloadType
 from profiles import component, convnet, profile, transformer
 
 
@@ -29,6 +29,19 @@ def test_what_a_reader_looks_for_is_there() -> None:
     assert "−12.0 ms" in text
     assert "f32 120 GFLOP/s" in text
     assert "(measured)" in text
+
+
+def test_recurrent_layers_say_which_cell_they_are() -> None:
+    layers = [
+        dataclasses.replace(
+            component(f"rnn.{i}", ComponentKind.RECURRENT, "recurrent.cell", 10**6, 10**5),
+            recurrent=RecurrentShape("lstm", 12 if i == 0 else 32, 16, 2, 7),
+        )
+        for i in range(3)
+    ]
+    text = printed(profile("tagger", WorkloadType.TEXT_ENCODER, layers, []))
+    assert "1 × LSTM, 12 → 16, both ways, 7 steps" in text
+    assert "2 × LSTM, 32 → 16, both ways, 7 steps" in text
 
 
 def test_repeated_layers_are_folded_into_one() -> None:
