@@ -94,7 +94,8 @@ class ModelSummary:
             counted.
         parameters: Weights, as a number of elements.
         parameter_bytes: The same in bytes.
-        inputs: Inputs as `name: dtype[shape]`.
+        inputs: Inputs as `name: float32[batch=1, 64]`: an extent that stands for a symbol of the
+            file, assumed or asked for, has the symbol before it (`?` for one without a name).
         outputs: Outputs likewise.
         assumed: Symbolic dimension → the extent that figures were computed with.
     """
@@ -348,6 +349,23 @@ class Opportunity:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How far a search for opportunities went through the weights: reading them all takes long.
+
+    Attributes:
+        kind: Of the opportunities that it is after: `redundant` (equal weights) or `pruning`.
+        bytes: Size of the weights that it is about.
+        examined: Size of those that it came to a result for, by samples where these tell.
+        limit: Bytes that it reads at most.
+    """
+
+    kind: str
+    bytes: int
+    examined: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class PatternTime:
     """What a pattern did.
 
@@ -405,6 +423,7 @@ class WorkloadProfile:
         flow: How the parts depend on each other.
         hardware: The machine that figures are for.
         opportunities: What could be better, the largest predicted gain first.
+        searches: How much of the weights was looked at for that.
         timing: What the analysis took.
         declined: Near misses of patterns.
         schema: Name and version of this schema.
@@ -418,6 +437,7 @@ class WorkloadProfile:
     opportunities: tuple[Opportunity, ...]
     timing: Timing
     declined: tuple[Declined, ...] = ()
+    searches: tuple[Search, ...] = ()
     schema: str = SCHEMA
 
     def count(self, kind: ComponentKind) -> int:

@@ -389,6 +389,14 @@
       make("p", {}, o.detail, make("br"), where)));
   }
   if (!profile.opportunities.length) $("opportunities").append(make("p", { class: "hint" }, "None found."));
+  const sought = { redundant: "equal ones", pruning: "channels and heads near zero" };
+  const searches = profile.searches.filter((s) => s.bytes > 0).map((s) =>
+    `${Math.floor((100 * s.examined) / s.bytes)}% of ${bytes(s.bytes)} for ${sought[s.kind] || s.kind}`);
+  if (searches.length) {
+    const limit = bytes(Math.max(...profile.searches.map((s) => s.limit)));
+    $("opportunities").append(make("p", { class: "hint" },
+      `Weights looked at: ${searches.join(", ")} (at most ${limit} are read for each).`));
+  }
 
   // Table
   const columns = [

@@ -21,6 +21,7 @@ from noema.workload import (
     ComponentKind,
     Opportunity,
     RecurrentShape,
+    Search,
     WorkloadProfile,
 )
 
@@ -38,6 +39,7 @@ _COLOURS = {
     "generic": "white",
 }
 _MOST_EVIDENCE = 5
+_MOST_VALUES = 3
 _MOST_ROWS = 40
 _WIDE = 110
 
@@ -96,10 +98,18 @@ def _headline(profile: WorkloadProfile) -> RenderableType:
     hidden = len(workload.evidence) - _MOST_EVIDENCE
     if hidden > 0:
         lines.append(f"  [dim]      and {hidden} more (--json has all)[/]")
+    lines.append(f"  [dim]{_some(model.inputs)} → {_some(model.outputs)}[/]")
     if model.assumed:
         extents = ", ".join(f"{_name(k)}={v}" for k, v in model.assumed.items())
         lines.append(f"  [dim]assumed {extents} (--shape sets others)[/]")
     return Text.from_markup("\n".join(lines))
+
+
+def _some(signature: Sequence[str]) -> str:
+    """Inputs or outputs, not all of many."""
+    shown = ", ".join(map(_name, signature[:_MOST_VALUES])) or "nothing"
+    hidden = len(signature) - _MOST_VALUES
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
 @dataclass
@@ -277,7 +287,8 @@ def _shapes(profile: WorkloadProfile) -> RenderableType | None:
 
 
 def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None:
-    if not profile.opportunities or not most:
+    searched = _searched(profile.searches)
+    if not most or not (profile.opportunities or searched):
         return None
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
@@ -295,7 +306,30 @@ def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None
     hidden = len(profile.opportunities) - most
     if hidden > 0:
         parts.append(f"  [dim]and {hidden} more (--opportunities {len(profile.opportunities)})[/]")
+    if searched:
+        parts.append(f"  [dim]{searched}[/]")
     return Group(*parts)
+
+
+_SOUGHT = {"redundant": "equal ones", "pruning": "channels and heads near zero"}
+
+
+def _searched(searches: Sequence[Search]) -> str:
+    """How much of the weights was looked at, and for what."""
+    told = [
+        f"{_share(s.examined, s.bytes)} of {_bytes(s.bytes)} for {_SOUGHT.get(s.kind, s.kind)}"
+        for s in searches
+        if s.bytes
+    ]
+    if not told:
+        return ""
+    limit = max(s.limit for s in searches)
+    return f"weights looked at: {', '.join(told)} (at most {_bytes(limit)} are read for each)"
+
+
+def _share(part: int, whole: int) -> str:
+    """A share in percent, which is 100 only where it is all."""
+    return f"{int(100 * part / whole)}%"
 
 
 def _gain(item: Opportunity) -> str:
