@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.analysis.parts import Part
+from noema.analysis.recurrence import recurrence_of
 from noema.dialects.attrs import Role
 from noema.dialects.elements import to_array
 from noema.dialects.graph import Graph, Node, Tensor
@@ -102,6 +103,7 @@ def read_parts(
                 attention=_attention(nodes, roles, parameters)
                 if kind is ComponentKind.ATTENTION
                 else None,
+                recurrent=recurrence_of(nodes, roles) if kind is ComponentKind.RECURRENT else None,
                 roles=roles,
             )
         )
@@ -151,6 +153,8 @@ def _main_role(kind: ComponentKind, roles: Mapping[Node, Role]) -> Role:
     found = list(roles.values())
     if kind is ComponentKind.ATTENTION:
         return Role.ATTENTION
+    if kind is ComponentKind.RECURRENT:
+        return Role.RECURRENT_CELL
     if kind is ComponentKind.MLP:
         return Role.MLP_GATED if Role.MLP_GATE in found else Role.MLP
     if kind is ComponentKind.SQUEEZE_EXCITE:

@@ -171,6 +171,7 @@ def component_of(found: Assessment, costs: Costs, roofline: Roofline) -> Compone
         precisions=found.precisions,
         kernels=kernels_of(part, costs),
         attention=part.attention,
+        recurrent=part.recurrent,
     )
 
 

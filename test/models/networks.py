@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from .audio import AudioConfig, audio_inputs, build_audio, frames
 from .catalog import Network
+from .cells import CellsConfig, build_cells, cells_inputs
 from .clip import ClipConfig, build_clip, clip_inputs
 from .convnet import (
     EfficientNetConfig,
@@ -81,6 +82,8 @@ CATALOG: tuple[Network, ...] = (
         build_tagger,
         tagger_inputs,
     ),
+    Network("lstm-cells", "recurrent", CellsConfig(), _BATCH, build_cells, cells_inputs),
+    Network("gru-cells", "recurrent", CellsConfig(cell="GRU"), _BATCH, build_cells, cells_inputs),
     Network(
         "clip",
         "multimodal",
