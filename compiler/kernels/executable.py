@@ -68,6 +68,15 @@ class Interface:
         return tuple(found)
 
 
+Symbols = Mapping[str, Value]
+"""Symbol → its value."""
+
+
+def value_of(extent: Extent, symbols: Symbols) -> Index:
+    """An extent of an interface as an index."""
+    return symbols[extent] if isinstance(extent, str) else extent
+
+
 @dataclass(frozen=True)
 class Scope:
     """What a body is printed with.
@@ -83,15 +92,15 @@ class Scope:
     printer: Printer
     operands: tuple[Buffer, ...]
     results: tuple[Buffer, ...]
-    symbols: Mapping[str, Value]
+    symbols: Symbols
     workgroup: tuple[Value, Value, Value]
 
     def extent(self, extent: Extent) -> Index:
         """An extent of the interface as an index."""
-        return self.symbols[extent] if isinstance(extent, str) else extent
+        return value_of(extent, self.symbols)
 
 
-Grid = Callable[[Printer, Mapping[str, Value]], Sequence[Index]]
+Grid = Callable[[Printer, Symbols], Sequence[Index]]
 """Prints how many workgroups there are: x, y, z."""
 
 
@@ -133,7 +142,7 @@ return
 }}"""
 
 
-def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Mapping[str, Value]) -> Buffer:
+def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Symbols) -> Buffer:
     dynamic = ", ".join(str(symbols[e]) for e in tensor.extents if isinstance(e, str))
     extents = f"{{{dynamic}}}" if dynamic else ""
     value = printer.op(
@@ -144,5 +153,5 @@ def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Mapping[str,
     return Buffer(
         value,
         tensor.stored,
-        tuple(symbols[e] if isinstance(e, str) else e for e in tensor.extents),
+        tuple(value_of(e, symbols) for e in tensor.extents),
     )

@@ -45,6 +45,8 @@ KINDS: Mapping[str, frozenset[str]] = {
     "resnet-basic": frozenset({"conv", "gemm", "pool", "winograd"}),
     "resnet-bottleneck": frozenset({"conv", "gemm", "pool"}),
     "mobilenet": frozenset({"conv", "depthwise", "gemm", "pool"}),
+    "resnet-any-size": frozenset({"conv", "gemm", "pool", "winograd"}),
+    "mobilenet-any-size": frozenset({"conv", "depthwise", "gemm", "pool"}),
     "efficientnet": frozenset({"conv", "depthwise", "gemm", "pool"}),
     "unet": frozenset({"conv", "gemm", "pool", "winograd"}),
     "dlrm": frozenset({"gemm"}),
@@ -104,6 +106,13 @@ def test_bf16_products_take_bf16_operands(name: str) -> None:
             assert ("bf16" in elements) == (kernel.kind != "depthwise"), kernel.describe()
 
 
+IMAGES: Sequence[Mapping[str, int]] = [
+    {"batch": 2, "height": 1, "width": 3},
+    {"batch": 1, "height": 33, "width": 97},
+    {"batch": 1, "height": 160, "width": 31},
+]
+"""Smaller than any window, and larger than what tiles are chosen for."""
+
 SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {
     "bert": [{"batch": 1, "sequence": 1}, {"batch": 3, "sequence": 17}],
     "gpt2-cache": [
@@ -112,6 +121,8 @@ SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {
     ],
     "resnet-bottleneck": [{"batch": 1}, {"batch": 5}],
     "mobilenet": [{"batch": 1}, {"batch": 3}],
+    "resnet-any-size": IMAGES,
+    "mobilenet-any-size": IMAGES,
 }
 """Extents to run the programs of unknown ones on: odd ones, and single ones."""
 

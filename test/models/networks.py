@@ -37,6 +37,7 @@ def _total(config: object, dims: Mapping[str, int]) -> Mapping[str, int]:
 
 
 _BATCH = _dims(batch=3)
+_IMAGE = _dims(batch=2, height=37, width=45)
 _TOKENS = _dims(batch=2, sequence=7)
 _CACHED = _dims(batch=2, sequence=3, past_sequence=5)
 
@@ -65,6 +66,22 @@ CATALOG: tuple[Network, ...] = (
         ResNetConfig(bottleneck=True, widths=(4, 8)),
         _BATCH,
         build_resnet,
+        image_inputs,
+    ),
+    Network(
+        "resnet-any-size",
+        "vision",
+        ResNetConfig(sized=False),
+        _IMAGE,
+        build_resnet,
+        image_inputs,
+    ),
+    Network(
+        "mobilenet-any-size",
+        "vision",
+        MobileNetConfig(sized=False),
+        _IMAGE,
+        build_mobilenet,
         image_inputs,
     ),
     Network("mobilenet", "vision", MobileNetConfig(), _BATCH, build_mobilenet, image_inputs),
