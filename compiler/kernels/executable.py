@@ -121,9 +121,9 @@ def executable(name: str, interface: Interface, grid: Grid, body: Callable[[Scop
     tensors = [*interface.operands, *interface.results]
     # The order of a dispatch: operands, index operands, results.
     split = len(interface.operands)
-    parameters = [f"%b{i}: !stream.binding" for i in range(split)]
+    parameters = [f"%binding{i}: !stream.binding" for i in range(split)]
     parameters += [f"{v}: index" for v in symbols.values()]
-    parameters += [f"%b{i}: !stream.binding" for i in range(split, len(tensors))]
+    parameters += [f"%binding{i}: !stream.binding" for i in range(split, len(tensors))]
     printer = Printer()
     buffers = [_buffer(printer, i, t, symbols) for i, t in enumerate(tensors)]
     x, y, z = (printer.op(f"stream.dispatch.workgroup.id[{i}] : index", "index") for i in range(3))
@@ -146,7 +146,7 @@ def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Symbols) -> 
     dynamic = ", ".join(str(symbols[e]) for e in tensor.extents if isinstance(e, str))
     extents = f"{{{dynamic}}}" if dynamic else ""
     value = printer.op(
-        f"stream.binding.subspan %b{number}[{printer.index(0)}] : !stream.binding -> "
+        f"stream.binding.subspan %binding{number}[{printer.index(0)}] : !stream.binding -> "
         f"{tensor.memref}{extents}",
         tensor.memref,
     )
