@@ -140,6 +140,7 @@ class _Rewriter:
         self._context = context
         self._plugins = plugins
         self._by_root: dict[str, list[_Candidate]] = {}
+        self._by_form: dict[tuple[str, ...], Sequence[_Candidate]] = {}
         self._most = 0
         # By each of its results: an op's own hash is one of its contents, and changes with its
         # operands. An erased op leaves, since its address may come back with a new one. Ops
@@ -151,6 +152,7 @@ class _Rewriter:
 
     def run(self, patterns: Sequence[Pattern]) -> None:
         self._by_root = {}
+        self._by_form = {}
         for pattern in patterns:
             for root in pattern.roots:
                 self._by_root.setdefault(root, []).append(
@@ -184,12 +186,22 @@ class _Rewriter:
             known.waits = True
             self._work.append(known)
 
+    def _candidates(self, root: _Known) -> Sequence[_Candidate]:
+        """The patterns that may match at an op, by what it is and what it reads."""
+        known = self._known
+        form = (root.key, *[known[v].key if v in known else "" for v in root.op.operands])
+        found = self._by_form.get(form)
+        if found is None:  # a network has few forms, and many ops of each
+            found = self._by_form[form] = [
+                candidate
+                for candidate in self._by_root[root.key]
+                if not candidate.reads or not candidate.reads.isdisjoint(form[1:])
+            ]
+        return found
+
     def _visit(self, root: _Known) -> None:
-        op, known = root.op, self._known
-        read = {known[operand].key for operand in op.operands if operand in known}
-        for candidate in self._by_root[root.key]:
-            if candidate.reads and candidate.reads.isdisjoint(read):
-                continue
+        op = root.op
+        for candidate in self._candidates(root):
             pattern, tally = candidate.pattern, candidate.tally
             start = time.perf_counter()
             tally.tried += 1
