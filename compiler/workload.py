@@ -125,6 +125,7 @@ class AttentionShape:
         mask: `none`, `causal`, `padding`, `bias` (relative position, ALiBi) or `mask` (unknown).
         rotary: Whether queries and keys are rotated.
         cache: Whether keys and values are joined to cached ones.
+        sinks: Whether each head has one more score in its softmax, which no key stands for.
     """
 
     purpose: str
@@ -137,6 +138,7 @@ class AttentionShape:
     mask: str
     rotary: bool
     cache: bool
+    sinks: bool = False
 
 
 @dataclass(frozen=True)

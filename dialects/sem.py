@@ -250,6 +250,8 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     - `is_causal`: query i sees keys up to i + P.
     - `softcap` c > 0: cap(s) = c · tanh(s / c).
     - A query that may see no key (its whole bias is -inf) gives zeros, not NaN.
+    - `sinks`, which ONNX's operator doesn't have, broadcasts onto (B, heads, M, 1): one more score
+      for each query, which takes its share in the softmax and mixes no value.
     - `qk` is the intermediate that `qk_matmul_output_mode` says: 0 scaled scores, 1 after the cap,
       2 after the bias, 3 probabilities.
 
@@ -266,6 +268,7 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     past_key: Optional[Operand[Tensor]] = None
     past_value: Optional[Operand[Tensor]] = None
     nonpad_kv_seqlen: Optional[Operand[Tensor]] = None
+    sinks: Optional[Operand[Tensor]] = None
     res: Result[Tensor] = result(kw_only=True)
     present_key: Optional[Result[Tensor]] = None
     present_value: Optional[Result[Tensor]] = None
@@ -279,7 +282,7 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     @staticmethod
     @checked
     def verify_invariants(op: Any) -> str | None:
-        given = [*slots(op), *[None] * 7][:7]
+        given = [*slots(op), *[None] * 8][:8]
         operands = [None if v is None else shape_of(v) for v in given]
         heads = (integer(op, "q_num_heads"), integer(op, "kv_num_heads"))
         wanted, complaint = shapes.attention(operands, *heads)

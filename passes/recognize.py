@@ -16,6 +16,7 @@ from noema.passes.patterns.curves import HardSigmoid, Relu, Sigmoid, Softplus, S
 from noema.passes.patterns.gates import Gelu, HardSwish, Mish, Swish
 from noema.passes.patterns.pattern import Pattern
 from noema.passes.patterns.pattern_pass import PatternPass, Stages
+from noema.passes.patterns.places import BiasOverPlaces
 from noema.passes.patterns.plugins import load_patterns
 from noema.passes.patterns.reduction import MeanOfSum
 from noema.passes.patterns.rope import RotateHalf, RotatePairs
@@ -51,7 +52,13 @@ STAGES: tuple[tuple[Pattern, ...], ...] = (
         NormOfCast(),
     ),
     (RotateHalf(), RotatePairs()),  # rotary embedding, token embedding
-    (ScaledDotProductAttention(), GroupedHeads(), DropMask(), CausalMask()),  # attention
+    (  # attention
+        BiasOverPlaces(),
+        ScaledDotProductAttention(),
+        GroupedHeads(),
+        DropMask(),
+        CausalMask(),
+    ),
 )
 """All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
 plugins join the stage that they name."""

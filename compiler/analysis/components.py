@@ -15,6 +15,7 @@ from noema.analysis.recurrence import recurrence_of
 from noema.dialects.attrs import Role
 from noema.dialects.elements import to_array
 from noema.dialects.graph import Graph, Node, Tensor
+from noema.dialects.slots import slots
 from noema.parameters import ParameterStore
 from noema.workload import AttentionShape, ComponentKind
 
@@ -179,7 +180,9 @@ def _attention(
         width = query.shape[3] or 0
     else:
         width = (query.shape[-1] or 0) // max(heads, 1)
-    extras = core.operands[3:]
+    given = [*slots(core.op), *[None] * 8]
+    sinks = given[7] is not None
+    extras = core.operands[3:-1] if sinks else core.operands[3:]
     caches = [t for t in extras if len(t.shape) == 4 and _is_cache(t)]
     past = (caches[0].shape[2] or 0) if caches else 0
     mask, causal = _mask(core, [t for t in extras if t not in caches], parameters)
@@ -195,6 +198,7 @@ def _attention(
         mask=mask,
         rotary=any(n.key in ("rope", "onnx.RotaryEmbedding") for n in nodes),
         cache=cached,
+        sinks=sinks,
     )
 
 

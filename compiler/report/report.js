@@ -257,7 +257,7 @@
     const extent = a.queries || a.keys ? `, ${a.queries || "?"} × ${a.keys || "?"}` : "";
     return `${a.purpose}, ${heads} of ${a.head_dim}${extent}, ` +
       `${a.causal ? "causal" : "bidirectional"}, mask: ${a.mask}` +
-      `${a.rotary ? ", rotary" : ""}${a.cache ? ", KV cache" : ""}`;
+      `${a.rotary ? ", rotary" : ""}${a.cache ? ", KV cache" : ""}${a.sinks ? ", sinks" : ""}`;
   }
   function recurrentText(r) {
     return `${r.cell.toUpperCase()}, ${r.inputs || "?"} → ${r.hidden}` +

@@ -227,7 +227,7 @@ def attention_text(shape: AttentionShape) -> str:
     if shape.queries or shape.keys:
         words.append(f"{shape.queries or '?'}×{shape.keys or '?'}")
     words.append("causal" if shape.causal else f"mask {_name(shape.mask)}")
-    words += ["rotary"] * shape.rotary + ["KV cache"] * shape.cache
+    words += ["rotary"] * shape.rotary + ["KV cache"] * shape.cache + ["sinks"] * shape.sinks
     return ", ".join(words)
 
 
