@@ -175,9 +175,7 @@ class _Step:
     run: Callable[[ir.Module, PassContext], PassResult]
 
 
-def _steps(
-    items: Sequence[Pass | MlirPass], *, together: bool, compare: bool
-) -> Iterator[_Step]:
+def _steps(items: Sequence[Pass | MlirPass], *, together: bool, compare: bool) -> Iterator[_Step]:
     """The passes in order; those in a row that only apply patterns as one step, if `together`."""
     for joined, group in groupby(items, lambda item: together and isinstance(item, PatternPass)):
         if joined:

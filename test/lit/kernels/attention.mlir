@@ -14,6 +14,6 @@
 // CHECK: llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
 // CHECK: arith.divf
 func.func @main(%q: tensor<1x2x5x16xf32>, %k: tensor<1x1x7x16xf32>, %v: tensor<1x1x7x16xf32>) -> tensor<1x2x5x16xf32> {
-  %0 = "sem.attention"(%q, %k, %v) {scale = 0.25 : f32, is_causal = true, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<1x2x5x16xf32>, tensor<1x1x7x16xf32>, tensor<1x1x7x16xf32>) -> tensor<1x2x5x16xf32>
+  %0 = "sem.attention"(%q, %k, %v) {scale = 0.25 : f32, is_causal = true, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<1x2x5x16xf32>, tensor<1x1x7x16xf32>, tensor<1x1x7x16xf32>) -> tensor<1x2x5x16xf32>
   return %0 : tensor<1x2x5x16xf32>
 }
