@@ -35,6 +35,7 @@ from noema.passes.driver import PipelineReport, check_raised, run_pipeline
 from noema.passes.pipeline_spec import Pipeline
 from noema.passes.registry import default_pipeline, resolve
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
+from noema.signature import TensorSpec
 from noema.workload import (
     Declined,
     Hardware,
@@ -146,7 +147,9 @@ def _profiled(
         found = [assess(part, costs, roofline) for part in parts]
         components = tuple(component_of(each, costs, roofline) for each in found)
     with watch.stage("opportunities", 0.9):
-        could = opportunities(graph, parts, hardware, model.parameters, costs=costs, found=found)
+        could, searches = opportunities(
+            graph, parts, hardware, model.parameters, costs=costs, found=found
+        )
     patterns, declined = _tallies(report)
     return WorkloadProfile(
         model=summary,
@@ -155,6 +158,7 @@ def _profiled(
         flow=flow,
         hardware=hardware,
         opportunities=could,
+        searches=searches,
         timing=Timing(sum(watch.seconds.values()), dict(watch.seconds), patterns),
         declined=declined,
     )
@@ -200,10 +204,25 @@ def _summary(model: OnnxModel, name: str, assumed: Mapping[str, int]) -> ModelSu
         nodes=len(model.nodes),
         parameters=sum(prod(p.shape) for p in held) + sum(a.size for a in small),
         parameter_bytes=sum(p.nbytes for p in held) + sum(a.nbytes for a in small),
-        inputs=tuple(map(str, model.inputs)),
-        outputs=tuple(map(str, model.outputs)),
+        inputs=tuple(_signature_of(spec, model) for spec in model.inputs),
+        outputs=tuple(_signature_of(spec, model) for spec in model.outputs),
         assumed=assumed,
     )
+
+
+def _signature_of(spec: TensorSpec, model: OnnxModel) -> str:
+    """`name: float32[batch=1, 64]`: symbols of the file with the extents that stand for them."""
+    symbols = model.symbols.get(spec.name, ())
+    if len(symbols) != len(spec.shape):  # the file doesn't say the rank
+        return str(spec)
+    is_input = spec in model.inputs  # what is open in an output follows
+    dims = [
+        f"{symbol or '?'}={extent}"
+        if isinstance(extent, int) and symbol is not None and (symbol or is_input)
+        else str(extent)
+        for symbol, extent in zip(symbols, spec.shape, strict=True)
+    ]
+    return f"{spec.name}: {spec.dtype}[{', '.join(dims)}]"
 
 
 def _tallies(report: PipelineReport) -> tuple[tuple[PatternTime, ...], tuple[Declined, ...]]:

@@ -94,7 +94,8 @@ class ModelSummary:
             counted.
         parameters: Weights, as a number of elements.
         parameter_bytes: The same in bytes.
-        inputs: Inputs as `name: dtype[shape]`.
+        inputs: Inputs as `name: float32[batch=1, 64]`: an extent that stands for a symbol of the
+            file, assumed or asked for, has the symbol before it (`?` for one without a name).
         outputs: Outputs likewise.
         assumed: Symbolic dimension → the extent that figures were computed with.
     """
@@ -124,6 +125,7 @@ class AttentionShape:
         mask: `none`, `causal`, `padding`, `bias` (relative position, ALiBi) or `mask` (unknown).
         rotary: Whether queries and keys are rotated.
         cache: Whether keys and values are joined to cached ones.
+        sinks: Whether each head has one more score in its softmax, which no key stands for.
     """
 
     purpose: str
@@ -136,6 +138,26 @@ class AttentionShape:
     mask: str
     rotary: bool
     cache: bool
+    sinks: bool = False
+
+
+@dataclass(frozen=True)
+class RecurrentShape:
+    """What kind of cell a recurrent layer is, as an operator or spelled out.
+
+    Attributes:
+        cell: `lstm`, `gru`, `mgu` (a minimal gated unit: a GRU of one gate) or `rnn`.
+        inputs: Features of an input; 0 if they are multiplied with their weights elsewhere.
+        hidden: Features of a state.
+        directions: 2 if it also runs backwards.
+        steps: Steps of a call; 0 if unknown.
+    """
+
+    cell: str
+    inputs: int
+    hidden: int
+    directions: int
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -159,6 +181,7 @@ class Component:
         precisions: Precisions that suit it on this machine, fastest first.
         kernels: What computes its large ops.
         attention: Its attention, if kind is attention.
+        recurrent: Its cell, if kind is recurrent.
     """
 
     name: str
@@ -177,6 +200,7 @@ class Component:
     precisions: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     attention: AttentionShape | None = None
+    recurrent: RecurrentShape | None = None
 
 
 @dataclass(frozen=True)
@@ -327,6 +351,23 @@ class Opportunity:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How far a search for opportunities went through the weights: reading them all takes long.
+
+    Attributes:
+        kind: Of the opportunities that it is after: `redundant` (equal weights) or `pruning`.
+        bytes: Size of the weights that it is about.
+        examined: Size of those that it came to a result for, by samples where these tell.
+        limit: Bytes that it reads at most.
+    """
+
+    kind: str
+    bytes: int
+    examined: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class PatternTime:
     """What a pattern did.
 
@@ -384,6 +425,7 @@ class WorkloadProfile:
         flow: How the parts depend on each other.
         hardware: The machine that figures are for.
         opportunities: What could be better, the largest predicted gain first.
+        searches: How much of the weights was looked at for that.
         timing: What the analysis took.
         declined: Near misses of patterns.
         schema: Name and version of this schema.
@@ -397,6 +439,7 @@ class WorkloadProfile:
     opportunities: tuple[Opportunity, ...]
     timing: Timing
     declined: tuple[Declined, ...] = ()
+    searches: tuple[Search, ...] = ()
     schema: str = SCHEMA
 
     def count(self, kind: ComponentKind) -> int:

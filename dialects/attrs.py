@@ -203,7 +203,16 @@ class Role(StrEnum):
     CONV_ACTIVATION = "conv.activation"
     CONV_NORM = "conv.norm"
     SQUEEZE_EXCITE = "squeeze_excite"
-    RECURRENT_CELL = "recurrent.cell"
+    RECURRENT_CELL = "recurrent.cell"  # of a component; what mixes gates and states, or is all
+    RECURRENT_INPUT = "recurrent.input"  # a product of the inputs with a weight
+    RECURRENT_HIDDEN = "recurrent.hidden"  # of the state before
+    RECURRENT_GATES = "recurrent.gates"  # of both at once; what makes gates of products
+    RECURRENT_ADMIT = "recurrent.gate.input"
+    RECURRENT_FORGET = "recurrent.gate.forget"
+    RECURRENT_OUTPUT = "recurrent.gate.output"
+    RECURRENT_UPDATE = "recurrent.gate.update"
+    RECURRENT_RESET = "recurrent.gate.reset"
+    RECURRENT_CANDIDATE = "recurrent.candidate"
     POOL = "pool"
     RESAMPLE = "resample"
     PROJECTION = "projection"  # one product with a weight, by itself

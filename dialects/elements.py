@@ -46,6 +46,11 @@ def spelling(element: ir.Type) -> str:
     return str(element)
 
 
+def integers_in(array: ir.DenseI64ArrayAttr | ir.DenseI32ArrayAttr) -> list[int]:
+    """The elements of an `array<i64: …>` or `array<i32: …>`; as `list` of it, but quicker."""
+    return [array[i] for i in range(len(array))]
+
+
 def to_attribute(array: NDArray[np.generic]) -> ir.Attribute:
     """A dense elements attribute with the values of `array`, of its `sem` tensor type.
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from math import prod
 
 from torch_mlir import ir
 
-from noema.dialects.elements import spelling
+from noema.dialects.elements import integers_in, spelling
 from noema.dialects.provenance import node_names
+from noema.dialects.shapes import extents_of
 
 _KINDED = frozenset({"sem.elementwise", "sem.activation", "sem.norm"})
+STORED = frozenset({"constant", "param"})
+"""Keys of the ops that hold values and compute none."""
 _STEMS = frozenset({"onnx", *(name.removeprefix("sem.") for name in _KINDED)})
 
 
@@ -74,7 +77,7 @@ def is_used(value: ir.Value) -> bool:
     return next(iter(value.uses), None) is not None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Tensor:
     """A value.
 
@@ -83,6 +86,7 @@ class Tensor:
         position: Which result of it, or which argument.
         shape: Extents, None where dynamic.
         element: Element type as MLIR spells it, e.g. `f32`.
+        count: How many elements it has; an unknown extent counts as 1.
         users: Nodes that use it, in program order, each once.
         is_output: Whether the function returns it.
     """
@@ -91,11 +95,12 @@ class Tensor:
     position: int
     shape: tuple[int | None, ...]
     element: str
-    users: list[Node] = field(default_factory=list["Node"])
+    count: int
+    users: list[Node]
     is_output: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """An op.
 
@@ -105,6 +110,7 @@ class Node:
         key: As `key_of` says.
         operands: What it reads, in order (empty slots of `sem.onnx` left out).
         results: What it makes.
+        is_constant: Whether it is a constant or a weight.
     """
 
     op: ir.Operation
@@ -112,21 +118,23 @@ class Node:
     key: str
     operands: list[Tensor]
     results: list[Tensor]
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The ONNX nodes that it computes."""
-        return node_names(self.op)
+    is_constant: bool
+    _names: tuple[str, ...] | None = field(default=None, init=False, repr=False)
+    _parameter: str | None = field(default=None, init=False, repr=False)
 
     @property
-    def is_constant(self) -> bool:
-        """Whether it is a constant or a weight."""
-        return self.key in ("constant", "param")
+    def names(self) -> tuple[str, ...]:
+        """The ONNX nodes that it computes."""
+        if self._names is None:
+            self._names = node_names(self.op)
+        return self._names
 
-    @cached_property
+    @property
     def parameter(self) -> str:
         """Name of the weight that a `param` is."""
-        return ir.StringAttr(self.op.attributes["parameter"]).value
+        if self._parameter is None:
+            self._parameter = ir.StringAttr(self.op.attributes["parameter"]).value
+        return self._parameter
 
     @property
     def result(self) -> Tensor:
@@ -151,7 +159,7 @@ class Node:
     def ints(self, name: str, default: Sequence[int] = ()) -> tuple[int, ...]:
         """A list of integers, likewise."""
         found = self._attribute(name)
-        return tuple(default) if found is None else tuple(ir.DenseI64ArrayAttr(found))
+        return tuple(default) if found is None else tuple(integers_in(ir.DenseI64ArrayAttr(found)))
 
     def _attribute(self, name: str) -> ir.Attribute | None:
         attributes = self.op.attributes
@@ -192,24 +200,30 @@ class Graph:
         """The graph of the module's main function, which has one block."""
         (block,) = main_of(module).regions[0]
         tensors: dict[ir.Value, Tensor] = {}
-        types: dict[ir.Type, tuple[tuple[int | None, ...], str]] = {}
-        inputs = [
-            _tensor(types, tensors, None, i, value) for i, value in enumerate(block.arguments)
-        ]
+        types: dict[ir.Type, tuple[tuple[int | None, ...], str, int]] = {}
+
+        def enter(node: Node | None, position: int, value: ir.Value) -> Tensor:
+            kind = value.type
+            read = types.get(kind)
+            if read is None:
+                read = types[kind] = _read(kind)
+            tensor = tensors[value] = Tensor(node, position, *read, [])
+            return tensor
+
+        inputs = [enter(None, i, value) for i, value in enumerate(block.arguments)]
         outputs: list[Tensor] = []
         nodes: list[Node] = []
         for view in block.operations:
             op = view.operation
+            key = key_of(op)
             operands = [tensors[v] for v in op.operands]
-            if op.name == "func.return":
+            if key == "func.return":
                 outputs = operands
                 for tensor in operands:
                     tensor.is_output = True
                 continue
-            node = Node(op, len(nodes), key_of(op), operands, [])
-            node.results += [
-                _tensor(types, tensors, node, i, value) for i, value in enumerate(op.results)
-            ]
+            node = Node(op, len(nodes), key, operands, [], key in STORED)
+            node.results += [enter(node, i, value) for i, value in enumerate(op.results)]
             for tensor in operands:
                 if not tensor.users or tensor.users[-1] is not node:
                     tensor.users.append(node)
@@ -217,26 +231,10 @@ class Graph:
         return Graph(module, inputs, outputs, nodes)
 
 
-def _tensor(
-    types: dict[ir.Type, tuple[tuple[int | None, ...], str]],
-    tensors: dict[ir.Value, Tensor],
-    node: Node | None,
-    position: int,
-    value: ir.Value,
-) -> Tensor:
-    kind = value.type
-    if kind not in types:
-        types[kind] = _read(kind)
-    shape, element = types[kind]
-    tensor = Tensor(node, position, shape, element)
-    tensors[value] = tensor
-    return tensor
-
-
-def _read(kind: ir.Type) -> tuple[tuple[int | None, ...], str]:
+def _read(kind: ir.Type) -> tuple[tuple[int | None, ...], str, int]:
     ranked = ir.RankedTensorType(kind)
-    dynamic = ir.ShapedType.get_dynamic_size()
-    return tuple(None if d == dynamic else d for d in ranked.shape), spelling(ranked.element_type)
+    shape = extents_of(ranked)
+    return shape, spelling(ranked.element_type), prod([d for d in shape if d is not None])
 
 
 def main_of(module: ir.Module) -> ir.Operation:

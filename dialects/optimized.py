@@ -61,7 +61,8 @@ class PoolOp(Sem.Operation, name="pool", traits=[Pure]):
     """Pooling, channels last: x (N, spatial…, C) → (N, spatial…, C) by windows.
 
     `kind` is one of POOL_KINDS. `pads` holds the begins of all spatial dimensions, then the ends;
-    the padding never wins a maximum, and counts in an average only if `include_pad`.
+    the padding never wins a maximum, and counts in an average only if `include_pad`. Where all four
+    arrays are empty, the one window is the whole image.
     """
 
     x: Operand[Tensor]
@@ -83,12 +84,15 @@ class PoolOp(Sem.Operation, name="pool", traits=[Pure]):
         kernel, strides, dilations, pads = (
             integers(op, n) for n in ("kernel", "strides", "dilations", "pads")
         )
+        if not (kernel or strides or dilations or pads):
+            want: list[int | None] = [x[0], *[1] * spatial, x[-1]]
+            return None if same_shape(tuple(want), res) else f"result shape is {res}, not {want}"
         lengths = (len(kernel), len(strides), len(dilations), len(pads))
         if spatial < 1 or lengths != (spatial, spatial, spatial, 2 * spatial):
             return f"has {spatial} spatial dimensions; kernel, strides, dilations or pads disagree"
         if min(*kernel, *strides, *dilations) < 1:
             return "kernel, strides and dilations are at least 1"
-        want: list[int | None] = [x[0]]
+        want = [x[0]]
         for i in range(spatial):
             size = x[1 + i]
             reach = dilations[i] * (kernel[i] - 1) + 1

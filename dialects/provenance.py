@@ -65,20 +65,8 @@ def fused_location(ops: Iterable[ir.Operation | ir.OpView]) -> ir.Location:
 
     Needs a current MLIR context. Of one op, it is that op's location; of none, it is unknown.
     """
-    parts: list[ir.Location] = []
-    for op in ops:
-        for part in _parts(op.location):
-            if part not in parts:
-                parts.append(part)
-    if not parts:
-        return ir.Location.unknown()
-    return parts[0] if len(parts) == 1 else ir.Location.fused(parts)
-
-
-def _parts(location: ir.Location) -> list[ir.Location]:
-    if isinstance(location, ir.FusedLoc):
-        return [inner for part in location.locations for inner in _parts(part)]
-    return [] if isinstance(location, ir.UnknownLoc) else [location]
+    # MLIR leaves out unknown ones and repetitions, and takes fused ones apart.
+    return ir.Location.fused([op.location for op in ops])
 
 
 def has_provenance(location: ir.Location) -> bool:

@@ -26,6 +26,7 @@ from torch_mlir.dialects.ext import Dialect, Operand, Pure, Result, attribute, r
 
 from noema.dialects import shapes
 from noema.dialects.attrs import ActivationKind, ElementwiseKind, NormKind
+from noema.dialects.elements import integers_in
 from noema.dialects.shapes import broadcast_shapes, compatible, extents_of, same_shape, shape_of
 from noema.dialects.slots import segments, slots
 from noema.dialects.verify import (
@@ -225,7 +226,7 @@ class NormOp(Sem.Operation, name="norm", traits=[Pure]):
             return f"result shape is {res}, expected {x}"
         if not 0 <= integer(op, "axis") < max(len(x), 1):
             return f"axis {integer(op, 'axis')} is outside rank {len(x)}"
-        given = list(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
+        given = integers_in(ir.DenseI32ArrayAttr(op.attributes["operandSegmentSizes"]))[3:]
         if (kind == NormKind.BATCH) != (given == [1, 1]):
             return "takes mean and variance if and only if kind is batch"
         groups = integer(op, "groups")
@@ -249,6 +250,8 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     - `is_causal`: query i sees keys up to i + P.
     - `softcap` c > 0: cap(s) = c · tanh(s / c).
     - A query that may see no key (its whole bias is -inf) gives zeros, not NaN.
+    - `sinks`, which ONNX's operator doesn't have, broadcasts onto (B, heads, M, 1): one more score
+      for each query, which takes its share in the softmax and mixes no value.
     - `qk` is the intermediate that `qk_matmul_output_mode` says: 0 scaled scores, 1 after the cap,
       2 after the bias, 3 probabilities.
 
@@ -265,6 +268,7 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     past_key: Optional[Operand[Tensor]] = None
     past_value: Optional[Operand[Tensor]] = None
     nonpad_kv_seqlen: Optional[Operand[Tensor]] = None
+    sinks: Optional[Operand[Tensor]] = None
     res: Result[Tensor] = result(kw_only=True)
     present_key: Optional[Result[Tensor]] = None
     present_value: Optional[Result[Tensor]] = None
@@ -278,7 +282,7 @@ class AttentionOp(Sem.Operation, name="attention", traits=[Pure]):
     @staticmethod
     @checked
     def verify_invariants(op: Any) -> str | None:
-        given = [*slots(op), *[None] * 7][:7]
+        given = [*slots(op), *[None] * 8][:8]
         operands = [None if v is None else shape_of(v) for v in given]
         heads = (integer(op, "q_num_heads"), integer(op, "kv_num_heads"))
         wanted, complaint = shapes.attention(operands, *heads)
@@ -522,10 +526,11 @@ def create(
         results: Their types, likewise.
         attributes: All of them, those with a default too.
     """
-    if op._ODS_OPERAND_SEGMENTS is not None:
-        attributes["operandSegmentSizes"] = segments(operands, len(op._ODS_OPERAND_SEGMENTS))
-    if op._ODS_RESULT_SEGMENTS is not None:
-        attributes["resultSegmentSizes"] = segments(results, len(op._ODS_RESULT_SEGMENTS))
+    operand_slots, result_slots = op._ODS_OPERAND_SEGMENTS, op._ODS_RESULT_SEGMENTS
+    if operand_slots is not None:
+        attributes["operandSegmentSizes"] = segments(operands, len(operand_slots))
+    if result_slots is not None:
+        attributes["resultSegmentSizes"] = segments(results, len(result_slots))
     return ir.Operation.create(
         op.OPERATION_NAME,
         results=[t for t in results if t is not None],

@@ -66,7 +66,7 @@ def attention(
     """The shape rule of `sem.attention`.
 
     Args:
-        operands: Shapes of q, k, v, mask, past_key, past_value, nonpad_kv_seqlen.
+        operands: Shapes of q, k, v, mask, past_key, past_value, nonpad_kv_seqlen, sinks.
         query_heads: Of operands of rank 3.
         key_heads: Of operands of rank 3.
 
@@ -74,7 +74,7 @@ def attention(
         Shapes of y, present_key, present_value and the scores; and "", or no shapes and what is
         wrong.
     """
-    q, k, v, mask, past_key, past_value, valid = operands
+    q, k, v, mask, past_key, past_value, valid, sinks = operands
     assert q is not None and k is not None and v is not None
     if len(q) not in (3, 4) or len(k) != len(q) or len(v) != len(q):
         return (), f"takes q, k and v of one rank, 3 or 4, not {len(q)}, {len(k)} and {len(v)}"
@@ -110,6 +110,8 @@ def attention(
             return (), f"has a mask of {mask} for scores of {scores}"
     if valid is not None and not same_shape(valid, (q[0],)):
         return (), f"has nonpad_kv_seqlen of {valid}, expected {(q[0],)}"
+    if sinks is not None and (not sinks or not broadcasts_onto(sinks, (*scores[:3], 1))):
+        return (), f"has sinks of {sinks} for scores of {scores}"
     present = [(*s[:2], columns, s[3]) for s in (k, v)]
     y: Shape = (*q[:3], v[3])
     if flat:

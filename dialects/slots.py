@@ -15,8 +15,8 @@ def segments(slots: Sequence[object], count: int) -> ir.DenseI32ArrayAttr:
     """The attribute that says which of `count` slots are filled: those that aren't None."""
     if len(slots) > count:
         raise ValueError(f"{len(slots)} slots, the op has {count}")
-    present = [int(slot is not None) for slot in slots]
-    return ir.DenseI32ArrayAttr.get(present + [0] * (count - len(slots)))
+    empty = [0] * (count - len(slots))
+    return ir.DenseI32ArrayAttr.get([0 if slot is None else 1 for slot in slots] + empty)
 
 
 def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value | None]:
@@ -24,15 +24,18 @@ def slots(op: ir.Operation | ir.OpView, which: str = "operand") -> list[ir.Value
 
     Trailing empty slots are dropped.
     """
-    present = list(op.operands if which == "operand" else op.results)
+    present: list[ir.Value | None] = list(op.operands if which == "operand" else op.results)
     try:
-        sizes = ir.DenseI32ArrayAttr(op.attributes[f"{which}SegmentSizes"])
+        sizes = ir.DenseI32ArrayAttr(op.attributes[which + "SegmentSizes"])
     except KeyError:
-        return list(present)
+        return present
     # Reading all of them takes longer than all the rest, and nearly always no empty slot lies
     # between the filled ones.
-    if all(sizes[i] for i in range(len(present))):
-        return list(present)
+    for i in range(len(present)):
+        if not sizes[i]:
+            break
+    else:
+        return present
     filled = iter(present)
     values = [next(filled) if size else None for size in sizes]
     while values and values[-1] is None:

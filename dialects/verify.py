@@ -7,7 +7,7 @@ from typing import Any
 
 from torch_mlir import ir
 
-from noema.dialects.elements import spelling
+from noema.dialects.elements import integers_in, spelling
 
 
 def fail(op: Any, message: str) -> bool:
@@ -68,4 +68,4 @@ def text(op: Any, name: str) -> str:
 
 def integers(op: Any, name: str) -> list[int]:
     """An `array<i64: …>` attribute of an op."""
-    return list(ir.DenseI64ArrayAttr(op.attributes[name]))
+    return integers_in(ir.DenseI64ArrayAttr(op.attributes[name]))

@@ -187,17 +187,17 @@ def _pool(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
         return None
     strides = integers(op, "strides") or [1] * spatial
     dilations = integers(op, "dilations") or [1] * spatial
-    if None in shape[2:] or None in out[2:]:
-        return None
-    pads = _pads(op, [d or 0 for d in shape[2:]], kernel, strides, dilations)
+    pads = _pads(op, shape[2:], kernel, strides, dilations)
     kind = "max" if key_of(op) == "onnx.MaxPool" else "average"
     include = bool(integer(op, "count_include_pad", 0))
-    if pads is None or (integer(op, "ceil_mode", 0) and kind == "average"):
+    is_known = None not in shape[2:] and None not in out[2:]
+    rounds_up = bool(integer(op, "ceil_mode", 0))
+    if pads is None or (rounds_up and (kind == "average" or not is_known)):
         return None
-    for i in range(spatial):  # ceil_mode shows in the extents only
-        reach = dilations[i] * (kernel[i] - 1) + 1
-        needed = ((out[2 + i] or 0) - 1) * strides[i] + reach - (shape[2 + i] or 0) - pads[i]
-        pads[spatial + i] = max(pads[spatial + i], needed)
+    for i, (extent, count) in enumerate(zip(shape[2:], out[2:], strict=True)):
+        if extent is not None and count is not None:  # ceil_mode shows in the extents only
+            needed = (count - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - extent
+            pads[spatial + i] = max(pads[spatial + i], needed - pads[i])
     taken = at.take(x, len(shape), op)
     return build_pool(
         taken,
@@ -213,11 +213,12 @@ def _pool(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
 
 def _pads(
     op: ir.Operation,
-    extents: Sequence[int],
+    extents: Sequence[int | None],
     kernel: Sequence[int],
     strides: Sequence[int],
     dilations: Sequence[int],
 ) -> list[int] | None:
+    """The pads that a node says, or follow from what it says; None if from unknown extents."""
     auto = (
         ir.StringAttr(ir.DictAttr(op.attributes["attrs"])["auto_pad"]).value
         if ("auto_pad" in ir.DictAttr(op.attributes["attrs"]))
@@ -231,7 +232,13 @@ def _pads(
     begins: list[int] = []
     ends: list[int] = []
     for extent, size, stride, dilation in zip(extents, kernel, strides, dilations, strict=True):
-        total = max(0, (-(-extent // stride) - 1) * stride + dilation * (size - 1) + 1 - extent)
+        reach = dilation * (size - 1) + 1
+        if extent is not None:
+            total = max(0, (-(-extent // stride) - 1) * stride + reach - extent)
+        elif stride == 1:
+            total = reach - 1
+        else:
+            return None
         small, large = total // 2, total - total // 2
         begins.append(small if auto == "SAME_UPPER" else large)
         ends.append(large if auto == "SAME_UPPER" else small)
@@ -247,17 +254,11 @@ def _global_pool(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
         return None
     if key_of(op) == "onnx.ReduceMean" and axes(op, at.context) != list(range(2, len(shape))):
         return None
-    kernel = [d for d in shape[2:] if d is not None]
-    if len(kernel) != spatial:
-        return None
     pooled = build_pool(
         at.last[x],
         with_shape([shape[0], *[1] * spatial, shape[1]], result),
         "max" if key_of(op) == "onnx.GlobalMaxPool" else "average",
-        kernel,
-        kernel,
-        [1] * spatial,
-        [0] * (2 * spatial),
+        *([], [], [], []),
         include_pad=False,
     )
     if len(sem.shape_of(result)) == len(shape):

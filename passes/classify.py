@@ -9,7 +9,15 @@ from torch_mlir import ir
 
 from noema.dialects.graph import Graph
 from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.classification import embeddings, modality, naming, remainder, transformer, vision
+from noema.passes.classification import (
+    embeddings,
+    modality,
+    naming,
+    recurrent,
+    remainder,
+    transformer,
+    vision,
+)
 from noema.passes.classification.draft import Draft
 from noema.passes.classification.embeddings import Inputs
 
@@ -70,11 +78,11 @@ def classify(graph: Graph, context: PassContext) -> Draft:
     draft = Draft(graph)
     inputs = Inputs(context.inputs)
     # From what is recognised most surely to what is only left over.
+    recurrent.find_recurrent(draft)
     transformer.find_attention(draft)
     vision.find_patches(draft)
     embeddings.find_embeddings(draft, inputs)
     transformer.find_masks(draft)
-    embeddings.find_recurrent(draft)
     vision.find_squeeze_excite(draft)
     vision.find_convs(draft)
     vision.find_pools(draft)

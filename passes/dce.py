@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch_mlir import ir
 
+from noema.dialects.graph import is_used
 from noema.passes.base import Pass, PassContext, PassResult
 
 
@@ -38,12 +39,9 @@ class DeadCodeElimination(Pass):
             for region in function.operation.regions:
                 for block in region:
                     # Last first: a removed op frees those that made its operands.
-                    for op in reversed(list(block.operations)):
-                        if op.operation.name.startswith("sem.") and _is_unused(op):
-                            op.operation.erase()
+                    for view in reversed(list(block.operations)):
+                        op = view.operation
+                        if op.name.startswith("sem.") and not any(map(is_used, op.results)):
+                            op.erase()
                             removed += 1
         return PassResult(removed > 0, {"removed": removed})
-
-
-def _is_unused(op: ir.OpView) -> bool:
-    return all(next(iter(result.uses), None) is None for result in op.results)

@@ -30,6 +30,7 @@ NONDETERMINISTIC = frozenset(
 )
 """Operators whose value isn't decided by their operands."""
 
+_FOLDED = frozenset({"sem.onnx", "sem.elementwise"})
 _OPSET = 21
 """Opset in which a kind of `sem.elementwise` is evaluated."""
 _OPERATORS: dict[str, tuple[str, dict[str, object]]] = {
@@ -78,13 +79,15 @@ class FoldConstants(Pass):
             for region in function.operation.regions:
                 for block in region:
                     # In order, so that a folded op's users see constants.
-                    for op in list(block.operations):
-                        folded += self._fold(op)
+                    for view in list(block.operations):
+                        op = view.operation
+                        if op.name in _FOLDED and self._fold(view):
+                            folded += 1
         return PassResult(folded > 0, {"folded": folded})
 
     def _fold(self, op: ir.OpView) -> bool:
         operation = op.operation
-        if operation.name not in ("sem.onnx", "sem.elementwise") or not len(operation.operands):
+        if not len(operation.operands):
             return False
         for value in operation.operands:  # the quickest guard, and nearly always the one
             owner = value.owner

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch_mlir import ir
-
-from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.patterns.apply import apply
 from noema.passes.patterns.conv_norm import ConvBatchNorm
 from noema.passes.patterns.conv_pad import PadIntoConv
+from noema.passes.patterns.pattern_pass import PatternPass, Stages
 
 
 @dataclass(frozen=True)
-class FoldIntoConv(Pass):
+class FoldIntoConv(PatternPass):
     """A batch norm after a convolution goes into its weights, zeros before it into its padding.
 
     The formula stands beside the pattern, in `passes/patterns/conv_norm.py`.
@@ -30,7 +27,5 @@ class FoldIntoConv(Pass):
 
     name = "fold-into-conv"
 
-    def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        tallies = apply(module, (ConvBatchNorm(), PadIntoConv()), context)
-        found = {name: tally.found for name, tally in tallies.items() if tally.found}
-        return PassResult(bool(found), found, tallies)
+    def stages(self) -> Stages:
+        return Stages(((ConvBatchNorm(), PadIntoConv()),))

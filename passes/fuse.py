@@ -22,7 +22,7 @@ _JOINS = frozenset({"elementwise.add", "elementwise.mul", "elementwise.sub"})
 class Fuse(Pass):
     """What refines the result of a product goes into one op with it: its epilogue.
 
-    An anchor is a matrix product with a weight, or a convolution or pooling channels last. It
+    An anchor is a matrix product, or a convolution with a weight, channels last. It
     takes its only user, and that one's, as long as each is an activation, a clipping between
     numbers, a conversion of element type, or an addition or multiplication with a number per
     column (a bias, a scale) or with a tensor of the same shape (a residual, a gate). Of two anchors
@@ -80,8 +80,7 @@ def _is_anchor(op: ir.Operation) -> bool:
     if len(op.results) != 1 or element_of(op.results[0]) not in _ELEMENTS:
         return False
     if op.name == "sem.matmul":
-        weight = op.operands[1]
-        return len(sem.shape_of(weight)) == 2 and is_known(weight)
+        return True
     if op.name == "sem.conv":
         return "channels_last" in op.attributes and is_known(op.operands[1])
     return False

@@ -53,7 +53,7 @@ def pass_from_spec(cls: type[Pass], spec: PassSpec) -> Pass:
         InvalidOption: An unknown or missing option, or a value of the wrong type.
     """
     fields = {_option_name(f.name): f for f in _fields(cls)}
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls) if spec.options else {}  # slow, and nearly never needed
     values: dict[str, object] = {}
     for key, text in spec.options:
         field = fields.get(key)

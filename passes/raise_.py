@@ -91,8 +91,9 @@ class Raise(Pass):
         for function in module.body.operations:
             for region in function.operation.regions:
                 for block in region:
-                    for op in list(block.operations):
-                        if op.operation.name != "sem.onnx":
+                    for view in list(block.operations):
+                        op = view.operation
+                        if op.name != "sem.onnx":
                             continue
                         if _raise(op, rewrites):
                             raised += 1
@@ -111,7 +112,7 @@ def _by_operator() -> Mapping[str, OnnxRewrite]:
     return table
 
 
-def _raise(op: ir.OpView, rewrites: Mapping[str, OnnxRewrite]) -> bool:
+def _raise(op: ir.Operation, rewrites: Mapping[str, OnnxRewrite]) -> bool:
     rewrite = rewrites.get(ir.StringAttr(op.attributes["op_type"]).value)
     node = None if rewrite is None else OnnxNode.of(op)
     if node is None or rewrite is None or not node.outputs or node.outputs[0] is None:
@@ -127,5 +128,5 @@ def _raise(op: ir.OpView, rewrites: Mapping[str, OnnxRewrite]) -> bool:
     for output, value in zip(node.outputs, values, strict=False):
         if output is not None and value is not None:
             output.replace_all_uses_with(value)
-    op.operation.erase()
+    op.erase()
     return True

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch_mlir import ir
-
-from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.patterns.apply import apply_stages
 from noema.passes.patterns.attention_forms import CausalMask, DropMask, GroupedHeads
 from noema.passes.patterns.channel_norm import (
     ChannelBias,
@@ -19,6 +15,8 @@ from noema.passes.patterns.channel_norm import (
 from noema.passes.patterns.curves import HardSigmoid, Relu, Sigmoid, Softplus, Softsign
 from noema.passes.patterns.gates import Gelu, HardSwish, Mish, Swish
 from noema.passes.patterns.pattern import Pattern
+from noema.passes.patterns.pattern_pass import PatternPass, Stages
+from noema.passes.patterns.places import BiasOverPlaces
 from noema.passes.patterns.plugins import load_patterns
 from noema.passes.patterns.reduction import MeanOfSum
 from noema.passes.patterns.rope import RotateHalf, RotatePairs
@@ -26,6 +24,7 @@ from noema.passes.patterns.sdpa import ScaledDotProductAttention
 from noema.passes.patterns.shifted_norm import ShiftedLayerNorm
 from noema.passes.patterns.spelled_norm import LayerNorm, NormBias, NormScale, RmsNorm
 from noema.passes.patterns.spelled_softmax import LogSoftmax, Softmax
+from noema.passes.simplify import PATTERNS
 
 STAGES: tuple[tuple[Pattern, ...], ...] = (
     (  # activations, norms
@@ -53,14 +52,20 @@ STAGES: tuple[tuple[Pattern, ...], ...] = (
         NormOfCast(),
     ),
     (RotateHalf(), RotatePairs()),  # rotary embedding, token embedding
-    (ScaledDotProductAttention(), GroupedHeads(), DropMask(), CausalMask()),  # attention
+    (  # attention
+        BiasOverPlaces(),
+        ScaledDotProductAttention(),
+        GroupedHeads(),
+        DropMask(),
+        CausalMask(),
+    ),
 )
 """All patterns. A stage runs until nothing matches; the next one sees only what it left. Those of
 plugins join the stage that they name."""
 
 
 @dataclass(frozen=True)
-class Recognize(Pass):
+class Recognize(PatternPass):
     """Finds several ops that are one thing together, and puts the op there that says so.
 
     A LayerNorm or GELU spelled out, a rotary embedding, scaled-dot-product attention: however the
@@ -80,14 +85,12 @@ class Recognize(Pass):
 
     name = "recognize"
 
-    def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        own = {pattern.name for stage in STAGES for pattern in stage}
+    def stages(self) -> Stages:
+        own = {pattern.name for stage in (*STAGES, PATTERNS) for pattern in stage}
         joined = load_patterns(own, len(STAGES))
         stages = [
             # Before our own: who installs a pattern wants it.
             [*(p.pattern for p in joined if p.pattern.stage == number), *stage]
             for number, stage in enumerate(STAGES)
         ]
-        tallies = apply_stages(module, stages, context, {p.pattern.name: p.plugin for p in joined})
-        found = {name: tally.found for name, tally in tallies.items() if tally.found}
-        return PassResult(bool(found), found, tallies)
+        return Stages(stages, {p.pattern.name: p.plugin for p in joined})

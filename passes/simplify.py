@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch_mlir import ir
-
-from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.patterns.apply import apply
 from noema.passes.patterns.arithmetic import (
     Clamp,
     ConstantSecond,
@@ -29,6 +25,7 @@ from noema.passes.patterns.identity import (
 )
 from noema.passes.patterns.layout import MergeReshapes, MergeTransposes, TransposeIntoMatmul
 from noema.passes.patterns.pattern import Pattern
+from noema.passes.patterns.pattern_pass import PatternPass, Stages
 from noema.passes.patterns.reduction import KeepReduced
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -57,7 +54,7 @@ PATTERNS: tuple[Pattern, ...] = (
 
 
 @dataclass(frozen=True)
-class Simplify(Pass):
+class Simplify(PatternPass):
     """Brings what exporters write in many ways into one way, so that patterns see few forms.
 
     Chains of reshapes and transposes become one, a division by a constant becomes a product, a
@@ -78,7 +75,5 @@ class Simplify(Pass):
 
     name = "simplify"
 
-    def run(self, module: ir.Module, context: PassContext) -> PassResult:
-        tallies = apply(module, PATTERNS, context)
-        found = {name: tally.found for name, tally in tallies.items() if tally.found}
-        return PassResult(bool(found), found, tallies)
+    def stages(self) -> Stages:
+        return Stages((PATTERNS,))

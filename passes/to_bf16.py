@@ -108,9 +108,9 @@ class _Rewriter:
         return True
 
     def _attention(self, op: ir.Operation) -> bool:
-        given = [*sem.slots(op), *[None] * 7][:7]
+        given = [*sem.slots(op), *[None] * 8][:8]
         # A cache comes, and goes, in f32: to convert it would take longer than to read it.
-        if any(v is not None for v in given[4:]) or len(op.results) > 1:
+        if any(v is not None for v in given[4:7]) or len(op.results) > 1:
             return False
         if any(element_of(v) != "f32" for v in given[:3] if v is not None):
             return False

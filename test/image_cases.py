@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from noema.kernels.kernel import Unsuitable
+from kernel_runs import result_symbols
+from noema.kernels.kernel import Kernel, Unsuitable
 from noema.kernels.window import Window
 
 F64 = NDArray[np.float64]
@@ -49,6 +51,33 @@ def windows(draw: st.DrawFn, channels: int, largest: int = 3, pixels: int = 20) 
         return window
 
 
+@st.composite
+def of_any_size(draw: st.DrawFn, window: Window, pixels: int = 40) -> tuple[Window, list[Window]]:
+    """The same window over images of unknown extents, and over some of known ones.
+
+    Some of those may be too small for a block, a tile or the window less its pads.
+    """
+    names = draw(st.sampled_from([("batch", "height", "width"), ("height", "width"), ("width",)]))
+    symbols = replace(window, **{name: {"batch": "n"}.get(name, name[0]) for name in names})
+    sizes = [window]
+    for _ in range(3):
+        drawn = window
+        for axis, name in enumerate(("height", "width")):
+            least = max(1, window.reach[axis] - window.pads[axis] - window.pads[axis + 2])
+            if name in names:
+                drawn = replace(drawn, **{name: draw(st.integers(least, pixels))})
+        if "batch" in names:
+            drawn = replace(drawn, batch=draw(st.integers(1, 2)))
+        sizes.append(drawn)
+    return symbols, sizes
+
+
+def out_symbols(kernel: Kernel, window: Window) -> dict[str, int]:
+    """Values of the symbols that only a kernel's result has, for a window of known extents."""
+    _, height, width = window.assumed_outputs
+    return {s: {"oh": height, "ow": width}[s] for s in result_symbols(kernel.interface)}
+
+
 def taps(window: Window, image: NDArray[Any], outside: float = 0.0) -> F64:
     """What each tap of each window sees: (KH · KW, N, OH, OW, C).
 
@@ -64,7 +93,8 @@ def taps(window: Window, image: NDArray[Any], outside: float = 0.0) -> F64:
         constant_values=outside,
     )
     (kh, kw), (sh, sw), (dh, dw) = window.kernel, window.strides, window.dilations
-    down, across = (window.out_height - 1) * sh + 1, (window.out_width - 1) * sw + 1
+    _, height, width = window.assumed_outputs
+    down, across = (height - 1) * sh + 1, (width - 1) * sw + 1
     return np.stack(
         [
             padded[:, i * dh : i * dh + down : sh, j * dw : j * dw + across : sw]

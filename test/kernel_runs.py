@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import iree.runtime as rt
@@ -14,7 +14,7 @@ from guarded_memory import GuardedMemory
 from noema.backend import cpu
 from noema.backend.base import COMMON
 from noema.backend.iree import generate
-from noema.kernels.executable import Tensor
+from noema.kernels.executable import Interface, Tensor
 from noema.kernels.kernel import Isa, Kernel, isa_of, name_of
 from noema.runtime.cpu import this_cpu
 from noema.runtime.device import open_device
@@ -63,9 +63,13 @@ class KernelProgram:
         vm_module = rt.VmModule.copy_buffer(self._config.vm_instance, program)
         self._module: Any = rt.load_vm_module(vm_module, self._config)
 
-    def __call__(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
-        """Runs it on copies of `arrays`; symbols take their values from the arrays' shapes."""
-        outs = self.call(*map(self.place, arrays))
+    def __call__(self, *arrays: NDArray[Any], **symbols: int) -> list[NDArray[Any]]:
+        """Runs it on copies of `arrays`.
+
+        Symbols take their values from the arrays' shapes; `symbols` are those that only results
+        have.
+        """
+        outs = self.call(*map(self.place, arrays), *self._own(symbols))
         dtypes = [DTYPES[t.element] for t in self.kernel.interface.results]
         return [np.array(o.to_host()).view(d) for o, d in zip(outs, dtypes, strict=True)]
 
@@ -78,14 +82,17 @@ class KernelProgram:
         outs = self._module.main(*placed)
         return list(outs) if isinstance(outs, tuple) else [outs]
 
-    def guarded(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    def _own(self, symbols: Mapping[str, int]) -> list[int]:
+        return [symbols[name] for name in result_symbols(self.kernel.interface)]
+
+    def guarded(self, *arrays: NDArray[Any], **symbols: int) -> list[NDArray[Any]]:
         """Runs it with every operand and result at the end of accessible memory.
 
         Reading or writing 64 bytes beyond one, or one byte if its size is a multiple of 64, ends
-        the process with a segmentation fault.
+        the process with a segmentation fault. `symbols` as in a call.
         """
         interface = self.kernel.interface
-        symbols: dict[str, int] = {}
+        own = self._own(symbols)
         for tensor, array in zip(interface.operands, arrays, strict=True):
             names = zip(tensor.extents, array.shape, strict=True)
             symbols.update((e, size) for e, size in names if isinstance(e, str))
@@ -97,7 +104,7 @@ class KernelProgram:
             memory.append(GuardedMemory(extents, DTYPES[tensor.element]))
         tensors = (*interface.operands, *interface.results)
         placed = [self._lend(b.array, t.element) for b, t in zip(memory, tensors, strict=True)]
-        outs = self._module.in_place(*placed)
+        outs = self._module.in_place(*placed[: len(arrays)], *own, *placed[len(arrays) :])
         del outs, placed
         return [block.array.copy() for block in memory[len(arrays) :]]
 
@@ -117,7 +124,11 @@ def program_text(kernel: Kernel) -> str:
     types = [t.type for t in interface.operands]
     results = ", ".join(t.type for t in interface.results)
     dims: list[str] = []
+    given = result_symbols(interface)
     for symbol in interface.symbols:
+        if symbol in given:
+            dims.append(f"%{symbol} = arith.index_cast %g_{symbol} : i64 to index")
+            continue
         tensor, axis = _where(interface.operands, symbol)
         dims.append(
             f"%c_{symbol} = arith.constant {axis} : index\n"
@@ -128,7 +139,8 @@ def program_text(kernel: Kernel) -> str:
     name = name_of(kernel)
     count = len(interface.results)
     outs = ", ".join([f"%r#{i}" for i in range(count)] if count > 1 else ["%r"])
-    arguments = ", ".join(f"{o}: {t}" for o, t in zip(operands, types, strict=True))
+    named = [f"{o}: {t}" for o, t in zip(operands, types, strict=True)]
+    arguments = ", ".join([*named, *(f"%g_{symbol}: i64" for symbol in given)])
     # Results in memory of the caller's.
     storage = ", ".join(
         f"%out{i}: {t.type} {{iree.abi.output = {i} : index}}"
@@ -146,6 +158,12 @@ func.func @main({arguments}) -> ({results}) {{
 func.func @in_place({arguments}, {storage}) -> ({results}) {{
 {body}
 }}"""
+
+
+def result_symbols(interface: Interface) -> list[str]:
+    """Symbols that only results have."""
+    known = {e for t in interface.operands for e in t.extents}
+    return [symbol for symbol in interface.symbols if symbol not in known]
 
 
 def _where(tensors: Sequence[Tensor], symbol: str) -> tuple[int, int]:

@@ -27,6 +27,8 @@ from noema.backend import cpu
 from noema.backend.base import COMMON, generate_program
 from noema.backend.iree import generate
 from noema.dialects.context import new_context
+from noema.kernels import batch_gemm_choice
+from noema.kernels.batch_gemm import Batch
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue
 from noema.kernels.executable import Tensor
 from noema.kernels.gemm_choice import candidates
@@ -242,6 +244,46 @@ def gemm_cases(isa: Isa, threads: int) -> list[Case]:
     return cases
 
 
+PRODUCTS: list[tuple[str, int, int, int, int, bool]] = [
+    ("scores", 12, 128, 64, 128, True),
+    ("weighted values", 12, 128, 128, 64, False),
+    ("scores, windows", 64, 49, 32, 49, True),
+    ("scores, ViT", 12, 197, 64, 197, True),
+    ("square", 1, 512, 512, 512, False),
+    ("square, transposed", 1, 512, 512, 512, True),
+    ("Gram matrix", 1, 256, 4096, 256, True),
+    ("pairs of embeddings, DLRM", 128, 27, 64, 27, True),
+    ("one row", 1, 1, 768, 3072, False),
+    ("one row, scores", 12, 1, 64, 1024, True),
+    ("one row, weighted values", 12, 1, 1024, 64, False),
+]
+"""Products of activations: what, batch, M, K, N, whether B is (…, N, K)."""
+
+
+def product_cases(isa: Isa, threads: int) -> list[Case]:
+    cases: list[Case] = []
+    for name, b, m, k, n, turned in PRODUCTS:
+        for element in ("f32", "bf16"):
+            try:
+                kernel = batch_gemm_choice.candidates(
+                    (Batch(b),), m, n, k, isa, element, transpose_rhs=turned, threads=threads
+                )[0]
+            except Unsuitable:
+                continue
+            lhs, rhs = (
+                Tensor(element, (b, *e)).type for e in ((m, k), (n, k) if turned else (k, n))
+            )
+            result = Tensor(element, (b, m, n)).type
+            flag = str(turned).lower()
+            sem = f"""func.func @main(%a: {lhs}, %b: {rhs}) -> {result} {{
+  %0 = "sem.matmul"(%a, %b) {{transpose_lhs = false, transpose_rhs = {flag}}}
+    : ({lhs}, {rhs}) -> {result} loc("product")
+  return %0 : {result}
+}}"""
+            cases.append(Case(name, kernel, (1,), element, sem))
+    return cases
+
+
 def compared(cases: Sequence[Compared]) -> list[Case]:
     """Cases that replace sem ops."""
     return [Case(c.name, c.kernel, c.weights, c.element, c.sem) for c in cases]
@@ -249,6 +291,7 @@ def compared(cases: Sequence[Compared]) -> list[Case]:
 
 FAMILIES: dict[str, Callable[[Isa, int], list[Case]]] = {
     "gemm": gemm_cases,
+    "product": product_cases,
     "attention": lambda isa, threads: compared(attention_cases(isa)),
     "norm": lambda isa, threads: compared(norm_cases(isa)),
     "convolution": lambda isa, threads: [Case(*c) for c in convolution_cases(isa, threads)],

@@ -20,6 +20,7 @@ from noema.workload import (
     Opportunity,
     PatternTime,
     ResidualStream,
+    Search,
     Timing,
     Workload,
     WorkloadProfile,
@@ -99,8 +100,8 @@ def profile(
             nodes=sum(len(c.nodes) for c in components),
             parameters=sum(c.params for c in components),
             parameter_bytes=4 * sum(c.params for c in components),
-            inputs=("input_ids: i64[batch, sequence]",),
-            outputs=("logits: f32[batch, 2]",),
+            inputs=("input_ids: i64[batch=1, sequence=128]",),
+            outputs=("logits: f32[batch=1, 2]",),
             assumed={"batch": 1, "sequence": 128},
         ),
         workload=Workload(
@@ -134,6 +135,10 @@ def profile(
             Opportunity(
                 "qkv_merge", "Merge 12 QKV", "", (components[0].name,), 0.0004, 0, "roofline"
             ),
+        ),
+        searches=(
+            Search("redundant", 400_000_000, 400_000_000, 64 << 20),
+            Search("pruning", 300_000_000, 299_999_999, 64 << 20),
         ),
         timing=Timing(
             0.31,

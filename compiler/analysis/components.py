@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.analysis.parts import Part
+from noema.analysis.recurrence import recurrence_of
 from noema.dialects.attrs import Role
 from noema.dialects.elements import to_array
 from noema.dialects.graph import Graph, Node, Tensor
+from noema.dialects.slots import slots
 from noema.parameters import ParameterStore
 from noema.workload import AttentionShape, ComponentKind
 
@@ -102,6 +104,7 @@ def read_parts(
                 attention=_attention(nodes, roles, parameters)
                 if kind is ComponentKind.ATTENTION
                 else None,
+                recurrent=recurrence_of(nodes, roles) if kind is ComponentKind.RECURRENT else None,
                 roles=roles,
             )
         )
@@ -123,20 +126,22 @@ def _place(graph: Graph, file_nodes: Sequence[FileNode], labels: Labels) -> dict
     for node in sorted(graph.nodes, key=lambda n: (n.is_constant, len(n.names))):
         for name in node.names:
             places.setdefault(name, labels[node][0].component)
+    lost = [file_node for file_node in file_nodes if file_node.name not in places]
+    if not lost:
+        return places
     readers: dict[str, list[FileNode]] = {}
     makers: dict[str, FileNode] = {}
     for file_node in file_nodes:
         makers.update(dict.fromkeys(file_node.outputs, file_node))
         for value in file_node.inputs:
             readers.setdefault(value, []).append(file_node)
-    for file_node in reversed(file_nodes):
-        if file_node.name not in places:
-            users = [u for value in file_node.outputs for u in readers.get(value, ())]
-            found = next((places[u.name] for u in users if u.name in places), None)
-            if found is not None:
-                places[file_node.name] = found
+    for file_node in reversed(lost):
+        users = [u for value in file_node.outputs for u in readers.get(value, ())]
+        found = next((places[u.name] for u in users if u.name in places), None)
+        if found is not None:
+            places[file_node.name] = found
     fallback = labels[graph.nodes[0]][0].component if graph.nodes else "generic"
-    for file_node in file_nodes:  # what nothing uses that was kept
+    for file_node in lost:  # what nothing uses that was kept
         if file_node.name not in places:
             sources = [makers[value] for value in file_node.inputs if value in makers]
             found = next((places[s.name] for s in sources if s.name in places), fallback)
@@ -149,6 +154,8 @@ def _main_role(kind: ComponentKind, roles: Mapping[Node, Role]) -> Role:
     found = list(roles.values())
     if kind is ComponentKind.ATTENTION:
         return Role.ATTENTION
+    if kind is ComponentKind.RECURRENT:
+        return Role.RECURRENT_CELL
     if kind is ComponentKind.MLP:
         return Role.MLP_GATED if Role.MLP_GATE in found else Role.MLP
     if kind is ComponentKind.SQUEEZE_EXCITE:
@@ -173,7 +180,9 @@ def _attention(
         width = query.shape[3] or 0
     else:
         width = (query.shape[-1] or 0) // max(heads, 1)
-    extras = core.operands[3:]
+    given = [*slots(core.op), *[None] * 8]
+    sinks = given[7] is not None
+    extras = core.operands[3:-1] if sinks else core.operands[3:]
     caches = [t for t in extras if len(t.shape) == 4 and _is_cache(t)]
     past = (caches[0].shape[2] or 0) if caches else 0
     mask, causal = _mask(core, [t for t in extras if t not in caches], parameters)
@@ -189,6 +198,7 @@ def _attention(
         mask=mask,
         rotary=any(n.key in ("rope", "onnx.RotaryEmbedding") for n in nodes),
         cache=cached,
+        sinks=sinks,
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 
 from noema import dtypes
-from noema.analysis.flops import count, flops_of, short_key
+from noema.analysis.flops import flops_of, short_key
 from noema.dialects.graph import Graph, Node, Tensor
 
 _BYTES = {row.mlir: row.numpy.itemsize for row in dtypes.TABLE}
@@ -44,7 +44,7 @@ class Cost:
 
 def bytes_of(tensor: Tensor) -> int:
     """Size of a tensor in memory."""
-    return count(tensor) * _BYTES.get(tensor.element, 4)
+    return tensor.count * _BYTES.get(tensor.element, 4)
 
 
 def is_static(graph: Graph) -> bool:
@@ -64,12 +64,12 @@ class Costs:
 
     def of(self, nodes: Iterable[Node]) -> Cost:
         """The cost of nodes that run as one part."""
-        inside = {id(node) for node in nodes}
+        inside = frozenset(nodes)
         flops = traffic = weight_traffic = params = 0
-        seen: dict[int, int] = {}  # tensor read from outside → bytes counted for it
+        seen: dict[Tensor, int] = {}  # read from outside → bytes counted for it
         weights: set[str] = set()
         for node in nodes:
-            if node.key in ("constant", "param"):
+            if node.is_constant:
                 continue
             flops += self.flops[node.index]
             key = short_key(node)
@@ -78,38 +78,30 @@ class Costs:
             for position, tensor in enumerate(node.operands):
                 maker = tensor.node
                 is_weight = maker is not None and maker.is_constant
-                if not is_weight and maker is not None and id(maker) in inside:
+                if not is_weight and maker in inside:
                     continue
-                size = read_bytes(node, position)
-                counted = seen.get(id(tensor), 0)
+                size = bytes_of(tensor)
+                if position == 0 and key in _LOOKUPS:  # moves the rows that it finds
+                    size = min(size, bytes_of(node.result))
+                counted = seen.get(tensor, 0)
                 if size <= counted:
                     continue
-                seen[id(tensor)] = size
+                seen[tensor] = size
                 if is_weight and maker is not None and _holds_weights(tensor):
                     name = maker.parameter if maker.key == "param" else f"%{maker.index}"
                     if name in weights and not counted:
                         continue  # the same weight through another op
                     if not counted:
                         weights.add(name)
-                        params += count(tensor)
+                        params += tensor.count
                     weight_traffic += size - counted
                 traffic += size - counted
             for tensor in node.results:
-                if tensor.is_output or any(id(user) not in inside for user in tensor.users):
+                if tensor.is_output or not inside.issuperset(tensor.users):
                     traffic += bytes_of(tensor)
         return Cost(flops, traffic, weight_traffic, params)
 
 
-def read_bytes(node: Node, position: int) -> int:
-    """Bytes that a node reads of an operand: all of it, or the rows that a lookup finds."""
-    tensor = node.operands[position]
-    if position == 0 and short_key(node) in _LOOKUPS:
-        return min(bytes_of(tensor), bytes_of(node.result))
-    return bytes_of(tensor)
-
-
 def _holds_weights(tensor: Tensor) -> bool:
     """Whether a constant is numbers that were learnt, not a shape, an axis or a bound."""
-    if prod(d or 1 for d in tensor.shape) < 2:
-        return False
-    return tensor.element not in ("i64", "i32", "i1")
+    return prod(d or 1 for d in tensor.shape) >= 2 and tensor.element not in ("i64", "i32", "i1")

@@ -18,6 +18,7 @@ from torch_mlir import ir
 
 from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
+from noema.workload import Search
 
 _LEAST_BYTES = 4096
 """Smaller weights (biases and scales that start as zeros or ones) aren't worth a word."""
@@ -43,16 +44,16 @@ class Duplicate:
     transposed: bool
 
 
-def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Duplicate]:
-    """Groups of weights with equal values.
+def duplicate_weights(
+    graph: Graph, weights: Weights, budget: int
+) -> tuple[list[Duplicate], Search]:
+    """Groups of weights with equal values, and how many weights were compared for that.
 
     Args:
         graph: The network; only weights that it reads count.
         weights: Where the values are.
         budget: Bound on the bytes that are read in full; samples are free.
     """
-    if not budget:
-        return []
     by_sample: dict[Hashable, list[tuple[str, Node, bool]]] = {}
     by_ends: dict[Hashable, list[tuple[str, Node, bool]]] = {}
     seen: set[str] = set()
@@ -67,6 +68,9 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
         weight = weights.store[name]
         if weight.nbytes >= _LEAST_BYTES:
             sizes.setdefault((weight.dtype.name, weight.nbytes), []).append((name, node))
+    total = sum(nbytes * len(alike) for (_, nbytes), alike in sizes.items())
+    if not budget:
+        return [], Search("redundant", total, 0, 0)
     for alike in sizes.values():
         if len(alike) < 2:
             continue
@@ -86,14 +90,17 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
             sample = _sample(_oriented(weights.values(name), flip))
             by_sample.setdefault((about, sample), []).append((name, node, flip))
     result: list[Duplicate] = []
+    left, open_bytes = budget, 0  # samples told all others apart
     for alike in by_sample.values():
         if len(alike) < 2:
             continue
+        nbytes = sum(weights.store[name].nbytes for name, _, _ in alike)
+        if nbytes > left:
+            open_bytes += nbytes
+            continue
+        left -= nbytes
         digests: dict[bytes, list[tuple[str, Node, bool]]] = {}
         for name, node, flip in alike:
-            budget -= weights.store[name].nbytes
-            if budget < 0:
-                return result
             digests.setdefault(_digest(_oriented(weights.values(name), flip)), []).append(
                 (name, node, flip)
             )
@@ -102,7 +109,7 @@ def duplicate_weights(graph: Graph, weights: Weights, budget: int) -> list[Dupli
                 names, nodes, flips = zip(*equal, strict=True)
                 nbytes = weights.store[names[0]].nbytes
                 result.append(Duplicate(names, nodes, nbytes, len(set(flips)) > 1))
-    return result
+    return result, Search("redundant", total, total - open_bytes, budget)
 
 
 def _oriented(values: NDArray[np.generic], flip: bool) -> NDArray[np.generic]:
@@ -152,7 +159,8 @@ def repeated_nodes(graph: Graph, twins: Sequence[Duplicate] = ()) -> list[list[N
             continue
         key = _value_key(node, numbers, same)
         groups = firsts.setdefault(key, [])
-        group = next((g for g in groups if _same_attributes(g[0], node)), None)
+        # What a constant is, its key says already.
+        group = next((g for g in groups if node.is_constant or _same_attributes(g[0], node)), None)
         if group is None:
             groups.append([node])
             _number(node.results, numbers)

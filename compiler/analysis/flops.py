@@ -170,12 +170,6 @@ def short_key(node: Node) -> str:
     return f"onnx.{key.rpartition('.')[2]}" if key.startswith("onnx.com.microsoft.") else key
 
 
-def count(tensor: Tensor) -> int:
-    """Elements of a tensor; an unknown extent counts as 1."""
-    shape = tensor.shape
-    return prod(shape) if None not in shape else prod(d for d in shape if d is not None)  # type: ignore[arg-type]
-
-
 def extent(tensor: Tensor, axis: int) -> int:
     """One extent of a tensor; 1 if unknown or if there is no such dimension."""
     return (tensor.shape[axis] or 0) if -len(tensor.shape) <= axis < len(tensor.shape) else 1
@@ -188,12 +182,12 @@ def flops_of(node: Node) -> int:
         return 0
     per_result = _PER_RESULT.get(key)
     if per_result is not None:
-        return per_result * count(node.result)
+        return per_result * node.result.count
     per_operand = _PER_OPERAND.get(key)
     if per_operand is not None:
-        return per_operand * count(node.operands[0])
+        return per_operand * node.operands[0].count
     rule = _RULES.get(key)
-    return count(node.result) if rule is None else rule(node)
+    return node.result.count if rule is None else rule(node)
 
 
 def contraction(node: Node) -> int:
@@ -203,29 +197,29 @@ def contraction(node: Node) -> int:
 
 
 def _matmul(node: Node) -> int:
-    return 2 * count(node.result) * contraction(node)
+    return 2 * node.result.count * contraction(node)
 
 
 def _vector_matmul(node: Node) -> int:  # numpy's matmul, where operands may have rank 1
-    return 2 * count(node.result) * extent(node.operands[0], -1)
+    return 2 * node.result.count * extent(node.operands[0], -1)
 
 
 def _gemm(node: Node) -> int:
-    return _matmul(node) + (2 * count(node.result) if len(node.operands) > 2 else 0)
+    return _matmul(node) + (2 * node.result.count if len(node.operands) > 2 else 0)
 
 
 def _fused_matmul(node: Node) -> int:
     axis = -2 if node.int("transA") else -1
-    return 2 * count(node.result) * extent(node.operands[0], axis)
+    return 2 * node.result.count * extent(node.operands[0], axis)
 
 
 def _matmul_bits(node: Node) -> int:
-    return 2 * count(node.result) * node.int("K", extent(node.operands[0], -1))
+    return 2 * node.result.count * node.int("K", extent(node.operands[0], -1))
 
 
 def _conv(weight: int, bias: int) -> Callable[[Node], int]:
     def flops(node: Node) -> int:
-        results = count(node.result)
+        results = node.result.count
         taps = prod(d or 1 for d in node.operands[weight].shape[1:])
         return 2 * results * taps + (results if len(node.operands) > bias else 0)
 
@@ -233,15 +227,15 @@ def _conv(weight: int, bias: int) -> Callable[[Node], int]:
 
 
 def _conv_transpose(node: Node) -> int:
-    return 2 * count(node.operands[0]) * prod(d or 1 for d in node.operands[1].shape[1:])
+    return 2 * node.operands[0].count * prod(d or 1 for d in node.operands[1].shape[1:])
 
 
 def _attention(node: Node) -> int:
     if len(node.operands) < 3:
-        return count(node.result)
+        return node.result.count
     query, key, value = node.operands[:3]
     keys = _keys(node, key)
-    rows = count(query)
+    rows = query.count
     if len(query.shape) == 4:
         scores = rows // max(1, extent(query, -1)) * keys
     else:
@@ -266,15 +260,15 @@ def _keys(node: Node, key: Tensor) -> int:
 
 
 def _pool(node: Node) -> int:
-    return count(node.result) * prod(node.ints("kernel_shape"))
+    return node.result.count * prod(node.ints("kernel_shape"))
 
 
 def _recurrent(gates: int, functions: int) -> Callable[[Node], int]:
     def flops(node: Node) -> int:
         x, inputs, states = node.operands[:3]
-        rows = count(x) // max(1, extent(x, -1))  # steps × batch
+        rows = x.count // max(1, extent(x, -1))  # steps × batch
         hidden = extent(states, -1) * extent(states, 0)
-        return rows * (2 * (count(inputs) + count(states)) + hidden * (functions + gates))
+        return rows * (2 * (inputs.count + states.count) + hidden * (functions + gates))
 
     return flops
 
@@ -286,12 +280,12 @@ def _resize(node: Node) -> int:
     if mode == "nearest":
         return 0
     per_result = 2 * 4**resized if mode == "cubic" else 3 * (2**resized - 1)
-    return per_result * count(node.result)
+    return per_result * node.result.count
 
 
 def _grid_sample(node: Node) -> int:
     spatial = len(node.operands[0].shape) - 2
-    return 0 if node.text("mode") == "nearest" else 3 * (2**spatial - 1) * count(node.result)
+    return 0 if node.text("mode") == "nearest" else 3 * (2**spatial - 1) * node.result.count
 
 
 def _einsum(node: Node) -> int:
@@ -308,19 +302,19 @@ def _einsum(node: Node) -> int:
 
 def _top_k(node: Node) -> int:  # a heap of the k largest
     kept = extent(node.result, node.int("axis", -1))
-    return count(node.operands[0]) * max(1, kept.bit_length())
+    return node.operands[0].count * max(1, kept.bit_length())
 
 
 def _lrn(node: Node) -> int:
-    return count(node.result) * (2 * node.int("size", 1) + _FUNCTION + 2)
+    return node.result.count * (2 * node.int("size", 1) + _FUNCTION + 2)
 
 
 def _variadic(node: Node) -> int:
-    return count(node.result) * max(1, len(node.operands) - 1)
+    return node.result.count * max(1, len(node.operands) - 1)
 
 
 def _fourier(node: Node) -> int:  # 5 N log₂ N of a complex transform (Cooley and Tukey)
-    transformed = count(node.result) // 2
+    transformed = node.result.count // 2
     length = max(2, max((d or 1 for d in node.result.shape[:-1]), default=2))
     return 5 * transformed * (length - 1).bit_length()
 

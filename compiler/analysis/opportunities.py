@@ -30,7 +30,7 @@ from noema.analysis.roofline import Assessment, Roofline, assess
 from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
 from noema.parameters import ParameterStore
-from noema.workload import ComponentKind, Hardware, Opportunity
+from noema.workload import ComponentKind, Hardware, Opportunity, Search
 
 DEFAULT_WEIGHT_BYTES = 64 << 20
 """Bytes of weights that are read for each purpose unless asked for more: reading takes longer than
@@ -75,8 +75,8 @@ def opportunities(
     costs: Costs | None = None,
     found: Sequence[Assessment] | None = None,
     weight_bytes: int = DEFAULT_WEIGHT_BYTES,
-) -> tuple[Opportunity, ...]:
-    """Everything that could be better, the largest predicted gain first.
+) -> tuple[tuple[Opportunity, ...], tuple[Search, ...]]:
+    """Everything that could be better, and how much of the weights was looked at for that.
 
     Args:
         graph: The network, raised, with static extents.
@@ -87,6 +87,9 @@ def opportunities(
         found: The parts' assessments, likewise.
         weight_bytes: Bound on the bytes of weights that are read, for duplicates and for pruning
             each; 0 reads none. What lies beyond it isn't looked into.
+
+    Returns:
+        The opportunities, the largest predicted gain first; and the searches through the weights.
     """
     roofline = Roofline.of(hardware)
     costs = costs or Costs(graph)
@@ -94,16 +97,19 @@ def opportunities(
     owner = {node.index: part for part in parts for node in part.nodes}
     network = _Network(graph, parts, found, costs, roofline, owner)
     weights = Weights(parameters)
+    twins, compared = duplicate_weights(graph, weights, weight_bytes)
+    prunings, sampled = _prunings(network, weights, weight_bytes)
     result = [
         *_fusions(network),
         *_merges(network),
         *_precisions(network),
         *_layout(network),
         *_caches(network),
-        *_redundant(network, weights, weight_bytes),
-        *_prunings(network, weights, weight_bytes),
+        *_redundant(network, twins),
+        *prunings,
     ]
-    return tuple(sorted(result, key=lambda o: (-o.seconds, -o.bytes, o.title)))
+    ordered = sorted(result, key=lambda o: (-o.seconds, -o.bytes, o.title))
+    return tuple(ordered), (compared, sampled)
 
 
 # Fusion
@@ -294,8 +300,7 @@ def _extends(result: Tensor, cache: Tensor) -> bool:
 # Redundant computation and weights
 
 
-def _redundant(network: _Network, weights: Weights, budget: int) -> Iterable[Opportunity]:
-    twins = duplicate_weights(network.graph, weights, budget)
+def _redundant(network: _Network, twins: Sequence[Duplicate]) -> Iterable[Opportunity]:
     for twin in twins:
         yield _duplicate(network, twin)
     repeated = [
@@ -339,44 +344,57 @@ def _duplicate(network: _Network, twin: Duplicate) -> Opportunity:
 # Pruning
 
 
-def _prunings(network: _Network, weights: Weights, budget: int) -> Iterable[Opportunity]:
+def _prunings(network: _Network, weights: Weights, budget: int) -> tuple[list[Opportunity], Search]:
+    """What the weights of products say, in program order, as far as the budget goes."""
+    found: list[Opportunity] = []
+    sizes: dict[str, int] = {}  # those of the products
+    examined: set[str] = set()
+    read = 0
+    for node in network.graph.nodes:
+        part = network.owner.get(node.index)
+        if node.key not in ("matmul", "conv") or part is None:
+            continue
+        maker = node.operands[1].node
+        if maker is None or maker.key != "param":
+            continue
+        sizes[maker.parameter] = bytes_of(node.operands[1])
+        read += sampled_bytes(node)
+        if read <= budget:
+            examined.add(maker.parameter)
+            found += _pruning(network, weights, node, part)
+    looked_at = sum(sizes[name] for name in examined)
+    return found, Search("pruning", sum(sizes.values()), looked_at, budget)
+
+
+def _pruning(network: _Network, weights: Weights, node: Node, part: Part) -> Iterable[Opportunity]:
+    """What could be left out of a product."""
+    weight = node.operands[1]
+    assert weight.node is not None
     finders: list[tuple[str, Callable[[Node, Part], int]]] = [
         ("channel", lambda node, _: dead_channels(node, weights)),
         ("head", lambda node, part: dead_heads(node, part, weights)),
     ]
-    read = 0
-    for node in network.graph.nodes:
-        if node.key not in ("matmul", "conv"):
+    for what, find in finders:
+        dead = find(node, part)
+        if not dead:
             continue
-        weight, part = node.operands[1], network.owner.get(node.index)
-        if part is None or weight.node is None or weight.node.key != "param":
-            continue
-        read += sampled_bytes(node)
-        if read > budget:
-            return
-        for what, find in finders:
-            dead = find(node, part)
-            if not dead:
-                continue
-            of = extent(node.result, 1 if node.key == "conv" else -1)
-            if what == "head" and part.attention is not None:
-                of = part.attention.heads
-            share = dead / max(1, of)
-            flops, cost = network.costs.flops[node.index], network.costs.of([node])
-            full = network.roofline.seconds(flops, cost.bytes)
-            kept = network.roofline.seconds(
-                (1 - share) * flops, cost.bytes - share * cost.weight_bytes
-            )
-            yield Opportunity(
-                kind="pruning",
-                title=f"Remove {dead} of {_plural(of, what)} ({part.name})",
-                detail=f"In {weight.node.parameter!r} their weights are near zero: less than "
-                "a thousandth of the median. What follows must be checked on data.",
-                components=(part.name,),
-                seconds=full - kept,
-                bytes=int(share * bytes_of(weight)),
-                basis=f"content of the weights; {_ROOFLINE}",
-            )
+        of = extent(node.result, 1 if node.key == "conv" else -1)
+        if what == "head" and part.attention is not None:
+            of = part.attention.heads
+        share = dead / max(1, of)
+        flops, cost = network.costs.flops[node.index], network.costs.of([node])
+        full = network.roofline.seconds(flops, cost.bytes)
+        kept = network.roofline.seconds((1 - share) * flops, cost.bytes - share * cost.weight_bytes)
+        yield Opportunity(
+            kind="pruning",
+            title=f"Remove {dead} of {_plural(of, what)} ({part.name})",
+            detail=f"In {weight.node.parameter!r} their weights are near zero: less than "
+            "a thousandth of the median. What follows must be checked on data.",
+            components=(part.name,),
+            seconds=full - kept,
+            bytes=int(share * bytes_of(weight)),
+            basis=f"content of the weights; {_ROOFLINE}",
+        )
 
 
 def _nodes(nodes: Sequence[Node]) -> str:

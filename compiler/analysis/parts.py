@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from noema.dialects.attrs import Role
 from noema.dialects.graph import Node
-from noema.workload import AttentionShape, ComponentKind
+from noema.workload import AttentionShape, ComponentKind, RecurrentShape
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Part:
         nodes: Its nodes of the graph, in program order.
         names: Names of its ONNX nodes, in the file's order.
         attention: Its attention, if kind is attention.
+        recurrent: Its cell, if kind is recurrent.
         roles: What each node is there for.
     """
 
@@ -38,4 +39,5 @@ class Part:
     nodes: tuple[Node, ...]
     names: tuple[str, ...]
     attention: AttentionShape | None = None
+    recurrent: RecurrentShape | None = None
     roles: Mapping[Node, Role] = field(default_factory=dict[Node, Role])

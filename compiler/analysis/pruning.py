@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noema.analysis.cost import bytes_of
-from noema.analysis.flops import contraction, count, extent
+from noema.analysis.flops import contraction, extent
 from noema.analysis.parts import Part
 from noema.analysis.weights import Weights
 from noema.dialects.attrs import Role
@@ -30,7 +30,7 @@ def sampled_bytes(node: Node) -> int:
     """
     weight = node.operands[1]
     channels = extent(weight, 0) if node.key == "conv" else extent(node.result, -1)
-    each = max(1, count(weight) // max(1, channels))
+    each = max(1, weight.count // max(1, channels))
     return bytes_of(weight) * min(_SAMPLE, each) // each
 
 
@@ -86,6 +86,8 @@ def _dead(rows: NDArray[np.generic]) -> int:
 
 def _below(norms: NDArray[np.float32]) -> int:
     """How many are far below the median."""
+    if norms.min() >= DEAD * norms.max():  # nearly always, and known without sorting
+        return 0
     in_order = np.sort(norms)
     return int(np.searchsorted(in_order, DEAD * in_order[len(in_order) // 2]))
 

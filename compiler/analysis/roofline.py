@@ -19,13 +19,13 @@ more. Whether it is accurate enough is another question, which only measuring an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from noema.analysis.cost import Cost, Costs, bytes_of
 from noema.analysis.flops import DENSE, extent, short_key
 from noema.analysis.parts import Part
-from noema.dialects.graph import Node
+from noema.dialects.graph import Node, Tensor
 from noema.workload import Bound, Component, Hardware
 
 WORTHWHILE = 0.9
@@ -134,12 +134,13 @@ class Assessment:
 def assess(part: Part, costs: Costs, roofline: Roofline) -> Assessment:
     """Costs and times of a part."""
     cost = costs.of(part.nodes)
+    dense = [node for node in part.nodes if not node.is_constant and short_key(node) in DENSE]
     seconds = {"f32": roofline.seconds(cost.flops, cost.bytes)}
     weight_bytes = {"f32": cost.weight_bytes}
     for precision, served in (("bf16", DENSE), ("int8", _INT8)):
         if precision not in roofline.peak:
             continue
-        flops, weights = _narrowed(part, costs, served)
+        flops, weights = _narrowed([n for n in dense if short_key(n) in served], costs)
         saved = weights - weights * _WIDTH[precision] // 4
         arithmetic = flops / roofline.peak[precision]
         arithmetic += (cost.flops - flops) / roofline.peak["f32"]
@@ -170,6 +171,7 @@ def component_of(found: Assessment, costs: Costs, roofline: Roofline) -> Compone
         precisions=found.precisions,
         kernels=kernels_of(part, costs),
         attention=part.attention,
+        recurrent=part.recurrent,
     )
 
 
@@ -210,20 +212,18 @@ def _convolution(node: Node) -> str:
     return "IREE generic contraction"
 
 
-def _narrowed(part: Part, costs: Costs, served: frozenset[str]) -> tuple[int, int]:
-    """Operations that a precision serves, and the f32 bytes of the weights that they read."""
+def _narrowed(served: Sequence[Node], costs: Costs) -> tuple[int, int]:
+    """Operations of the nodes that a precision serves, and the f32 bytes of their weights."""
     flops = weights = 0
-    seen: set[int] = set()
-    for node in part.nodes:
-        if short_key(node) not in served:
-            continue
+    seen: set[Tensor] = set()
+    for node in served:
         flops += costs.flops[node.index]
         for tensor in node.operands:
             maker = tensor.node
             if maker is None or not maker.is_constant or len(tensor.shape) < 2:
                 continue
-            if tensor.element == "f32" and id(tensor) not in seen:
-                seen.add(id(tensor))
+            if tensor.element == "f32" and tensor not in seen:
+                seen.add(tensor)
                 weights += bytes_of(tensor)
     return flops, weights
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,8 @@ class _Settings:
         timing: Report what each pass did, on stderr.
         dump_ir: Folder for the IR after each pass.
         lower: Lower the result to linalg.
+        kernels: Lower it to generated kernels too, for what processor (a key of `_PROCESSORS`).
+        threads: Workers that kernels cut their work for.
     """
 
     pipeline: Pipeline
@@ -45,6 +47,11 @@ class _Settings:
     timing: bool
     dump_ir: Path | None
     lower: bool
+    kernels: str | None
+    threads: int
+
+
+_PROCESSORS: Sequence[str] = ("x86-64-v3", "x86-64-v4", "x86-64-v4-bf16")
 
 
 @click.command("opt", short_help="Run passes over a .mlir file.")
@@ -63,6 +70,18 @@ class _Settings:
     help="Folder that gets the IR before the first pass and after each.",
 )
 @click.option("--lower", is_flag=True, help="Then lower the function to linalg.")
+@click.option(
+    "--kernels",
+    type=click.Choice(_PROCESSORS),
+    help="Lower it to linalg and to the kernels for such a processor, and print these too.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="With --kernels: threads that share a kernel's work.",
+)
 @click.option("--split-input-file", is_flag=True, help="Process parts between '// -----' apart.")
 @click.option(
     "--verify-diagnostics",
@@ -81,6 +100,8 @@ def opt_command(
     locations: bool,
     dump_ir: Path | None,
     lower: bool,
+    kernels: str | None,
+    threads: int,
     split_input_file: bool,
     verify_diagnostics: bool,
 ) -> None:
@@ -96,7 +117,17 @@ def opt_command(
         raise click.UsageError("Missing argument 'FILE' ('-' is stdin).")
     from noema.passes.pipeline_spec import parse_pipeline
 
-    settings = _Settings(parse_pipeline(passes), verify, generic, locations, timing, dump_ir, lower)
+    settings = _Settings(
+        parse_pipeline(passes),
+        verify,
+        generic,
+        locations,
+        timing,
+        dump_ir,
+        lower or kernels is not None,
+        kernels,
+        threads,
+    )
     text, name = _read(file)
     parts = list(_split(text)) if split_input_file else [(text, 0)]
     if verify_diagnostics:
@@ -175,15 +206,25 @@ def _process(text: str, skipped: int, name: str, settings: _Settings) -> str:
             raise
         if settings.timing:
             click.echo(str(report), err=True)
-        if settings.lower:
-            from noema.lowering.lower import lower
-            from noema.parameters import ParameterStore
-
-            lower(module, ParameterStore())
+        kernels = _lower(module, settings) if settings.lower else ()
         printed = module.operation.get_asm(
             enable_debug_info=settings.locations, print_generic_op_form=settings.generic
         )
-    return f"{str(printed).rstrip()}\n"
+    return "".join(f"{text.rstrip()}\n" for text in (str(printed), *kernels))
+
+
+def _lower(module: ir.Module, settings: _Settings) -> list[str]:
+    """Lowers a module in place; the texts of the kernels that it calls."""
+    from noema.kernels.kernel import X86_64_V3, X86_64_V4
+    from noema.lowering.lower import lower
+    from noema.parameters import ParameterStore
+
+    wide = dataclasses.replace(X86_64_V4, bf16=True)
+    isa = dict(zip(_PROCESSORS, (X86_64_V3, X86_64_V4, wide), strict=True)).get(
+        settings.kernels or ""
+    )
+    lowered = lower(module, ParameterStore(), isa, settings.threads)
+    return [f"// {k.describe()}\n{k.print(name)}" for name, k in lowered.kernels.items()]
 
 
 def _parse(text: str) -> ir.Module:

@@ -95,6 +95,8 @@ class OnnxModel:
         inputs: What a caller passes, in the model's order.
         outputs: What a caller gets, in the model's order. An output may also be a constant or an
             input.
+        symbols: Name of an input or output → per dimension the symbol that the file has there
+            ("" for one without a name), None where it has a number. Not those of unknown rank.
         sources: Name of a node, or of a constant made for one → names of the nodes of the file
             that it stands for.
         files: The model file and every file of external data that was read.
@@ -110,6 +112,7 @@ class OnnxModel:
     parameters: ParameterStore
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    symbols: Mapping[str, tuple[str | None, ...]]
     sources: Mapping[str, tuple[str, ...]]
     files: tuple[Path, ...]
     nodes: tuple[FileNode, ...]
@@ -231,6 +234,7 @@ def _resolve(
         parameters=resolver.values.parameters,
         inputs=resolver.inputs,
         outputs=resolver.outputs(),
+        symbols={v.name: _symbols(v) for v in (*model.graph.input, *model.graph.output)},
         sources={
             name: tuple(renamed.get(s, s) for s in origin)
             for name, origin in resolver.sources.items()
@@ -238,6 +242,11 @@ def _resolve(
         files=(*files, *tensors.external.opened),
         nodes=nodes,
     )
+
+
+def _symbols(value: onnx.ValueInfoProto) -> tuple[str | None, ...]:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(None if d.HasField("dim_value") else d.dim_param for d in dims)
 
 
 def _file_node(node: onnx.NodeProto, renamed: Mapping[str, str]) -> FileNode:

@@ -21,8 +21,8 @@ class Block:
 
     Attributes:
         window: Over the image.
-        rows: Output rows of the block.
-        columns: Output columns of the block.
+        rows: Output rows of the block, at most.
+        columns: Output columns of the block, at most.
         channels: Of one group.
         element: Element type.
         lanes: f32 elements of a vector register.
@@ -86,6 +86,8 @@ class Block:
         first_row: Index,
         first_column: Index,
         first_channel: Index,
+        rows: Index,
+        columns: Index,
     ) -> None:
         """Fills `scratch` for the output rows from `first_row` on.
 
@@ -97,22 +99,27 @@ class Block:
             first_row: Of the block, as an output.
             first_column: Of the block, as an output.
             first_channel: Of the group.
+            rows: Output rows that are wanted of the block, from 1 to all.
+            columns: Output columns that are wanted of it.
         """
         window = self.window
+        _, height, width, channels = image.extents
         source = flat(p, image)
         step = window.strides[0] if window.kernel[0] == 1 else 1
         top = p.sub(p.mul(first_row, window.strides[0]), window.pads[0])
-        with p.loop(0, self.in_rows) as row:
+        wanted = p.add(p.mul(p.sub(columns, 1), self.strides[1]), window.reach[1])
+        in_rows = p.add(p.mul(p.sub(rows, 1), self.strides[0]), window.reach[0])
+        with p.loop(0, in_rows) as row:
             at = p.mul(row.index, self.row_pitch)
             from_row = p.add(top, p.mul(row.index, step))
-            inside = p.compare("ult", from_row, window.height)
+            inside = p.compare("ult", from_row, height)
             with p.when(inside):
-                line = p.add(p.mul(batch, window.height), from_row)
-                start = p.add(p.mul(line, window.width * window.channels), first_channel)
-                self._row(p, source, scratch, start, at, first_column)
-            outside = p.compare("uge", from_row, window.height)
+                line = p.add(p.mul(batch, height), from_row)
+                start = p.add(p.mul(line, p.mul(width, channels)), first_channel)
+                self._row(p, source, scratch, start, at, first_column, width, wanted)
+            outside = p.compare("uge", from_row, height)
             with p.when(outside):
-                self._clear(p, scratch, at, self.row_pitch)
+                self._clear(p, scratch, at, p.mul(wanted, self.pitch))
 
     def _row(
         self,
@@ -122,17 +129,20 @@ class Block:
         start: Index,
         at: Index,
         first_column: Index,
+        width: Index,
+        wanted: Index,
     ) -> None:
+        """A row of `wanted` pixels that lies in the image, which is `width` pixels wide."""
         window, pitch = self.window, self.pitch
         step = window.strides[1] if window.kernel[1] == 1 else 1
         first = p.sub(p.mul(first_column, window.strides[1]), window.pads[1])
         # The copy's columns c with 0 ≤ first + c · step < W.
         missing = p.max(0, p.sub(0, first))
-        low = p.min(self.in_columns, p.ceildiv(missing, step))
-        left = p.max(0, p.sub(window.width, first))
-        high = p.max(low, p.min(self.in_columns, p.ceildiv(left, step)))
+        low = p.min(wanted, p.ceildiv(missing, step))
+        left = p.max(0, p.sub(width, first))
+        high = p.max(low, p.min(wanted, p.ceildiv(left, step)))
         self._clear(p, scratch, at, p.mul(low, pitch))
-        after = p.sub(self.in_columns, high)
+        after = p.sub(wanted, high)
         self._clear(p, scratch, p.add(at, p.mul(high, pitch)), p.mul(after, pitch))
         from_column = p.add(first, p.mul(low, step))
         here = p.add(start, p.mul(from_column, window.channels))

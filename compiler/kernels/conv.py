@@ -14,7 +14,7 @@ fetched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noema.kernels.block import Block
-from noema.kernels.conv_tiles import SCRATCH, ConvProblem, ConvTile, block_of, tiles
-from noema.kernels.executable import Interface, Scope, Tensor, executable
+from noema.kernels.conv_tiles import SCRATCH, ConvProblem, ConvTile, block_of, tiles, widened
+from noema.kernels.executable import Interface, Scope, Symbols, Tensor, executable, value_of
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Index, Printer, Value
 
 Pixels = tuple[tuple[int, int], ...]
 """Of a register tile: rows and columns from its first one."""
+
+Visit = Callable[[Pixels, Index, Index, Index], None]
+"""Prints a register tile: its pixels, its first one's row and column in the block, its number."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,7 @@ class Conv:
         panels = self.panels * problem.groups
         return Interface(
             (
-                Tensor(
-                    problem.element, (window.batch, window.height, window.width, window.channels)
-                ),
+                Tensor(problem.element, window.image),
                 Tensor(problem.element, (panels, self.depth, self.columns * self.pair)),
                 *problem.epilogue.operands(extents),
             ),
@@ -114,10 +115,8 @@ class Conv:
     def operations(self) -> int | None:
         """Multiplications and additions."""
         window, problem = self.problem.window, self.problem
-        if isinstance(window.batch, str):
-            return None
-        pixels = window.batch * window.out_height * window.out_width
-        return 2 * pixels * problem.filters * window.taps * problem.group_channels
+        each = 2 * problem.filters * window.taps * problem.group_channels
+        return None if window.pixels is None else each * window.pixels
 
     def describe(self) -> str:
         """Shapes, element type, epilogue and tile, in a line."""
@@ -154,11 +153,11 @@ class Conv:
         """The `stream.executable` @name."""
         window, tile = self.problem.window, self.tile
         groups = self.problem.groups * -(-self.panels // tile.panels)
-        blocks = -(-window.out_height // tile.rows) * -(-window.out_width // tile.columns)
 
-        def grid(_: Printer, symbols: Mapping[str, Value]) -> Sequence[Index]:
-            batch = window.batch
-            return groups, blocks, symbols[batch] if isinstance(batch, str) else batch
+        def grid(p: Printer, symbols: Symbols) -> Sequence[Index]:
+            height, width = (value_of(e, symbols) for e in (window.out_height, window.out_width))
+            blocks = _Blocks.of(p, tile, height, width)
+            return groups, p.mul(blocks.down, blocks.across), value_of(window.batch, symbols)
 
         return executable(name, self.interface, grid, lambda scope: _Body(self, scope).print())
 
@@ -182,13 +181,39 @@ def estimates(problem: ConvProblem, isa: Isa, threads: int) -> list[tuple[float,
     problem.check(isa)
     found: list[tuple[float, Conv]] = []
     for cycles, tile in sorted(tiles(problem, isa, threads), key=lambda pair: pair[0]):
-        kernel = Conv(problem, tile, isa)
+        kernel = Conv(problem, widened(problem, tile, isa), isa)
         alike = [k for _, k in found if k.tile.vectors == tile.vectors]
         if len(alike) < 2 and kernel.scratch <= SCRATCH:
             found.append((cycles, kernel))
     if not found:
         raise Unsuitable("the inputs of one output row don't fit in scratch")
     return found
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """How an image's output is cut into blocks: how many, and the extents of each but the last."""
+
+    down: Index
+    across: Index
+    rows: Index
+    columns: Index
+
+    @staticmethod
+    def of(p: Printer, tile: ConvTile, height: Index, width: Index) -> _Blocks:
+        """The blocks of an output of these extents.
+
+        Where an extent is known, the tile was chosen for it; else blocks are made equal.
+        """
+
+        def equal(extent: Index, most: int, parts: int) -> Index:
+            if isinstance(extent, int):
+                return most
+            count = p.max(p.ceildiv(extent, most), p.min(extent, parts))
+            return p.max(1, p.ceildiv(extent, p.max(1, count)))
+
+        rows, columns = equal(height, tile.rows, tile.parts), equal(width, tile.columns, 1)
+        return _Blocks(p.ceildiv(height, rows), p.ceildiv(width, columns), rows, columns)
 
 
 @dataclass
@@ -215,23 +240,38 @@ class _Body:
         self.sums = self.p.scratch([pixels, kernel.columns], "f32")
 
     def print(self) -> None:
-        p, kernel, window, tile = self.p, self.kernel, self.window, self.kernel.tile
-        x, y, batch = self.scope.workgroup
+        p, kernel, tile = self.p, self.kernel, self.kernel.tile
+        x, y, self.batch = self.scope.workgroup
         shares = -(-kernel.panels // tile.panels)
-        group, share = p.div(x, shares), p.rem(x, shares)
-        across = -(-window.out_width // tile.columns)
-        first_row = p.mul(p.div(y, across), tile.rows)
-        # The last block of a row begins early rather than being narrower: two workgroups compute
-        # what it shares with its neighbour, and write the same.
-        self.first_column = p.min(
-            p.mul(p.rem(y, across), tile.columns), window.out_width - tile.columns
+        self.group, share = p.div(x, shares), p.rem(x, shares)
+        _, height, width, _ = self.scope.results[0].extents
+        blocks = _Blocks.of(p, tile, height, width)
+        self.first_row = p.mul(p.div(y, blocks.across), blocks.rows)
+        self.rows = blocks.rows
+        if not isinstance(height, int) or height % tile.rows:
+            self.rows = p.min(blocks.rows, p.sub(height, self.first_row))
+        self.first_column = p.mul(p.rem(y, blocks.across), blocks.columns)
+        if isinstance(width, int):
+            # The last block of a row begins early rather than being narrower: two workgroups
+            # compute what it shares with its neighbour, and write the same.
+            self.first_column = p.min(self.first_column, width - tile.columns)
+            self.across, columns = None, blocks.columns
+        else:
+            # All register tiles are as wide, and a row's last one may leave the block: what it
+            # computes there a neighbour computes too, or it is outside the image and isn't stored.
+            self.across = p.ceildiv(blocks.columns, tile.across)
+            columns = p.mul(self.across, tile.across)
+        self.block.copy(
+            p,
+            self.image,
+            self.input,
+            self.batch,
+            self.first_row,
+            self.first_column,
+            p.mul(self.group, self.block.channels),
+            self.rows,
+            columns,
         )
-        rows = tile.rows
-        if window.out_height % tile.rows:
-            rows = p.min(tile.rows, p.sub(window.out_height, first_row))
-        self.batch, self.first_row, self.rows, self.group = batch, first_row, rows, group
-        channel = p.mul(group, self.block.channels)
-        self.block.copy(p, self.image, self.input, batch, first_row, self.first_column, channel)
         low = p.mul(share, tile.panels)
         filters = kernel.problem.group_filters
         whole = filters // kernel.columns
@@ -286,24 +326,15 @@ class _Body:
             for v in range(vectors)
         ]
 
-    def _each_tile(self, visit: Callable[[Pixels, Index, Index, Index], None]) -> None:
-        """Prints loops over the block's tiles.
-
-        `visit` prints a tile: its pixels as distances (rows, columns) from its first one, that
-        one's row in the block and its column, and the tile's number.
-        """
-        p, width, most = self.p, self.kernel.tile.columns, self.kernel.tile.pixels
-        together = min(most // width, self.kernel.tile.rows)
-        if together > 1:
-            pixels = tuple((r, c) for r in range(together) for c in range(width))
-            whole = p.mul(p.div(self.rows, together), together)
-            with p.loop(0, whole, together) as loop:
-                visit(pixels, loop.index, 0, p.div(loop.index, together))
-            if whole == self.rows:
-                return
-            pixels = tuple((0, c) for c in range(width))
-            with p.loop(whole, self.rows) as loop:
-                visit(pixels, loop.index, 0, loop.index)
+    def _each_tile(self, visit: Visit) -> None:
+        """Prints loops over the block's tiles."""
+        p, tile, most = self.p, self.kernel.tile, self.kernel.tile.pixels
+        width = tile.columns
+        if self.across is not None:
+            self._equal_tiles(visit, tile.across, self.across)
+            return
+        if min(most // width, tile.rows) > 1:
+            self._equal_tiles(visit, width, 1)
             return
         count = -(-width // most)
         large = -(-width // count)
@@ -318,6 +349,22 @@ class _Body:
                 with p.loop(larges, count) as loop:
                     at = p.add(p.mul(loop.index, large - 1), larges)
                     visit(pixels, row.index, at, p.add(before, loop.index))
+
+    def _equal_tiles(self, visit: Visit, width: int, count: Index) -> None:
+        """`count` tiles to a row, of as many rows as a register tile has pixels for."""
+        p, tile = self.p, self.kernel.tile
+
+        def each(rows: int, low: Index, high: Index) -> None:
+            pixels = tuple((r, c) for r in range(rows) for c in range(width))
+            with p.loop(low, high, rows) as row, p.loop(0, count) as loop:
+                number = p.add(p.mul(p.div(row.index, rows), count), loop.index)
+                visit(pixels, row.index, p.mul(loop.index, width), number)
+
+        together = min(tile.pixels // width, tile.rows)
+        whole = p.mul(p.div(self.rows, together), together)
+        each(together, 0, whole)
+        if together > 1 and whole != self.rows:
+            each(1, whole, self.rows)
 
     def _products(
         self,
@@ -399,20 +446,18 @@ class _Body:
         """Applies the epilogue and stores; `mask` is of the last vector of filters."""
         p, vectors = self.p, len(sums) // len(pixels)
         first, left = p.add(self.first_row, row), p.add(self.first_column, at)
+        result = self.scope.results[0]
         for i, (dr, dc) in enumerate(pixels):
-            for v in range(vectors):
-                place = [
-                    self.batch,
-                    p.add(first, dr),
-                    p.add(left, dc),
-                    p.add(column, v * self.lanes),
-                ]
-                self.kernel.problem.epilogue.store(
-                    p,
-                    sums[i * vectors + v],
-                    self.scope.results[0],
-                    place,
-                    self.extra,
-                    mask if v == vectors - 1 else None,
-                    native=self.kernel.isa.bf16,
-                )
+            there = p.add(left, dc)
+            with p.when(self.across is None or p.less(there, result.extents[2])):
+                for v in range(vectors):
+                    place = [self.batch, p.add(first, dr), there, p.add(column, v * self.lanes)]
+                    self.kernel.problem.epilogue.store(
+                        p,
+                        sums[i * vectors + v],
+                        result,
+                        place,
+                        self.extra,
+                        mask if v == vectors - 1 else None,
+                        native=self.kernel.isa.bf16,
+                    )

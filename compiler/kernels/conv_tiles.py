@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from noema.kernels.block import BYTES, Block
 from noema.kernels.epilogue import NOTHING, Epilogue
@@ -28,6 +28,9 @@ FETCHED = 5
 
 STORING = 3
 """Steps that setting the sums of a register tile up and storing them takes."""
+
+_WIDEST = 256
+"""Columns that blocks have room for at most where the width is a symbol."""
 
 _LATENCY = 4
 """Cycles from a product's operands to its sum; as many sums must be under way at least."""
@@ -87,6 +90,10 @@ class ConvTile:
         taps: Rows of the filter that are summed before the next panel's turn; the filter's height
             for all.
         fetch: Whether to ask for the next weights ahead.
+        across: Columns of a register tile where the width is a symbol; then `columns` is a
+            multiple of it, and what blocks have room for.
+        parts: Blocks into which a height that is a symbol is cut at least; `rows` is what blocks
+            have room for.
     """
 
     pixels: int
@@ -96,6 +103,8 @@ class ConvTile:
     panels: int
     taps: int
     fetch: bool = False
+    across: int = 0
+    parts: int = 1
 
 
 def block_of(problem: ConvProblem, rows: int, columns: int, isa: Isa) -> Block:
@@ -109,14 +118,13 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
 
     A step of a register tile takes as many cycles as it has products, or loads if there are more;
     workgroups share the threads in turns. Blocks fit half of the second cache; every workgroup
-    streams its weights.
+    streams its weights. Extents that are symbols are what `Window.assumed` says.
 
     Raises:
         Unsuitable: No block fits in scratch.
     """
     window = problem.window
-    height, width = window.out_height, window.out_width
-    batch = window.batch if isinstance(window.batch, int) else 1
+    batch, height, width = window.assumed_outputs
     pair = 1 if problem.element == "f32" else 2
     channels = -(-problem.group_channels // pair)
     depth = window.taps * channels
@@ -158,8 +166,8 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
 def _columns(problem: ConvProblem, isa: Isa) -> int:
     """Output columns of a block: all, or as many as leave room for a few rows."""
     window = problem.window
-    width = window.out_width
-    few = min(window.out_height, 4)
+    _, height, width = window.assumed_outputs
+    few = min(height, 4)
     for parts in range(1, width + 1):
         columns = -(-width // parts)
         if block_of(problem, few, columns, isa).bytes <= max(isa.l2 // 2, 64 << 10):
@@ -171,11 +179,30 @@ def _columns(problem: ConvProblem, isa: Isa) -> int:
 
 def _rows(problem: ConvProblem, columns: int, isa: Isa) -> list[int]:
     """Output rows of a block, that fit half of the second cache."""
-    height = problem.window.out_height
+    _, height, _ = problem.window.assumed_outputs
     limit = min(isa.l2 // 2, SCRATCH)
     choices = sorted({-(-height // parts) for parts in range(1, height + 1)})
     fitting = [r for r in choices if block_of(problem, r, columns, isa).bytes <= limit]
     return fitting or [1]
+
+
+def widened(problem: ConvProblem, tile: ConvTile, isa: Isa) -> ConvTile:
+    """A tile that was chosen for the assumed extents, as one for all of them.
+
+    Blocks have room for as many more columns as fit into half of the second cache.
+    """
+    window, width = problem.window, tile.columns
+    if isinstance(window.height, str):
+        _, height, _ = window.assumed_outputs
+        tile = replace(tile, parts=-(-height // tile.rows))
+    if isinstance(window.width, str):
+        across = width if width <= tile.pixels else -(-width // -(-width // tile.pixels))
+        columns = -(-width // across) * across
+        more = columns + across
+        while more <= _WIDEST and block_of(problem, tile.rows, more, isa).bytes <= isa.l2 // 2:
+            columns, more = more, more + across
+        tile = replace(tile, columns=columns, across=across)
+    return tile
 
 
 def steps(rows: int, columns: int, most: int, vectors: int) -> float:

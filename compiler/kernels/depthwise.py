@@ -7,7 +7,7 @@ the image are left out of the code along the width and of the loop along the hei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from noema.kernels.block import BYTES
 from noema.kernels.epilogue import NOTHING, Epilogue, widen
-from noema.kernels.executable import Interface, Scope, Tensor, executable
+from noema.kernels.executable import Interface, Scope, Symbols, Tensor, executable, value_of
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Buffer, Index, Printer, Value
-from noema.kernels.spans import Span, SpanTile, each_span, tap_rows
+from noema.kernels.spans import Span, SpanTile, each_span, tap_columns, tap_rows
 from noema.kernels.window import Window
 from noema.kernels.workgroups import elapsed
 
@@ -62,12 +62,11 @@ class Depthwise:
     def interface(self) -> Interface:
         """X, weights, the epilogue's operands → result."""
         problem, window = self.problem, self.problem.window
-        image = (window.batch, window.height, window.width, window.channels)
         extents = (window.batch, window.out_height, window.out_width, window.channels)
         packed = (window.taps, _vectors(window, self.isa) * self.isa.lanes)
         return Interface(
             (
-                Tensor(problem.element, image),
+                Tensor(problem.element, window.image),
                 Tensor("f32", packed),
                 *problem.epilogue.operands(extents),
             ),
@@ -78,10 +77,8 @@ class Depthwise:
     def operations(self) -> int | None:
         """Multiplications and additions."""
         window = self.problem.window
-        if isinstance(window.batch, str):
-            return None
-        pixels = window.batch * window.out_height * window.out_width
-        return 2 * pixels * window.channels * window.taps
+        each = 2 * window.channels * window.taps
+        return None if window.pixels is None else each * window.pixels
 
     def describe(self) -> str:
         """Shapes, element type, epilogue and tile, in a line."""
@@ -107,11 +104,10 @@ class Depthwise:
         """The `stream.executable` @name."""
         window, tile = self.problem.window, self.tile
         shares = -(-_vectors(window, self.isa) // tile.vectors)
-        blocks = -(-window.out_height // tile.rows)
 
-        def grid(_: Printer, symbols: Mapping[str, Value]) -> Sequence[Index]:
-            batch = window.batch
-            return shares, blocks, symbols[batch] if isinstance(batch, str) else batch
+        def grid(p: Printer, symbols: Symbols) -> Sequence[Index]:
+            blocks = p.ceildiv(value_of(window.out_height, symbols), tile.rows)
+            return shares, blocks, value_of(window.batch, symbols)
 
         return executable(name, self.interface, grid, self._body)
 
@@ -122,9 +118,11 @@ class Depthwise:
         high = p.add(low, tile.vectors * lanes)
         first_row = p.mul(y, tile.rows)
         whole = window.channels // lanes * lanes
-        with p.loop(first_row, p.min(p.add(first_row, tile.rows), window.out_height)) as row:
-            taps = tap_rows(p, window, row.index)
-            for span, column, source in each_span(p, window, tile.pixels):
+        _, height, width, _ = scope.operands[0].extents
+        _, out_height, out_width, _ = scope.results[0].extents
+        with p.loop(first_row, p.min(p.add(first_row, tile.rows), out_height)) as row:
+            taps = tap_rows(p, window, row.index, height)
+            for span, column, source in each_span(p, window, tile.pixels, width, out_width):
                 where = (batch, row.index, column, source)
                 with p.loop(low, p.min(high, whole), lanes) as channel:
                     self._tile(scope, span, where, taps, channel.index, None)
@@ -144,24 +142,38 @@ class Depthwise:
     ) -> None:
         p, window, lanes = scope.printer, self.problem.window, self.isa.lanes
         image, weights, *extra = scope.operands
-        batch, row, column, source = where
+        batch, row, first_column, source = where
         low, high, first = taps
         zero = p.splat(0, lanes)
         with p.loop(low, high, carried=[zero] * span.pixels) as tap:
             sums = list(tap.carried)
-            from_row = p.add(first, p.mul(tap.index, window.dilations[0]))
+            tap_row = p.add(first, p.mul(tap.index, window.dilations[0]))
             number = p.mul(tap.index, window.kernel[1])
+
+            def read(column: Index) -> Value:
+                at = [batch, tap_row, p.add(source, column), channel]
+                return load(p, image, at, lanes, mask)
+
+            def factor(k: Index) -> Value:
+                return p.load(weights, [p.add(number, k), channel], lanes)
+
+            if not span.reads:
+                begin, end = tap_columns(p, window, source, image.extents[2])
+                with p.loop(begin, end, carried=sums) as across:
+                    value = read(p.mul(across.index, window.dilations[1]))
+                    across.give([p.fma(value, factor(across.index), across.carried[0])])
+                sums = list(across.results)
             used = sorted({k for pixel in span.reads for k, r in enumerate(pixel) if r is not None})
-            factors = {k: p.load(weights, [p.add(number, k), channel], lanes) for k in used}
-            for read in span.columns:
-                value = load(p, image, [batch, from_row, p.add(source, read), channel], lanes, mask)
+            factors = {k: factor(k) for k in used}
+            for column in span.columns:
+                value = read(column)
                 for pixel, reads in enumerate(span.reads):
                     for k, other in enumerate(reads):
-                        if other == read:
+                        if other == column:
                             sums[pixel] = p.fma(value, factors[k], sums[pixel])
             tap.give(sums)
         for pixel, value in enumerate(tap.results):
-            place = [batch, row, p.add(column, pixel), channel]
+            place = [batch, row, p.add(first_column, pixel), channel]
             self.problem.epilogue.store(
                 p, value, scope.results[0], place, extra, mask, native=self.isa.bf16
             )
@@ -182,12 +194,11 @@ def shares(window: Window, vectors: int, threads: int) -> tuple[int, int]:
         vectors: Of channels, in all.
         threads: That share the work.
     """
-    batch = window.batch if isinstance(window.batch, int) else 1
-    height = window.out_height
+    batch, height, width = window.assumed_outputs
 
     def cost(rows: int, each: int) -> tuple[float, int]:
         count = batch * -(-height // rows) * -(-vectors // each)
-        work = rows * each * window.out_width * window.taps
+        work = rows * each * width * window.taps
         return elapsed(count, threads, work + 1500.0), count
 
     heights = sorted({-(-height // parts) for parts in range(1, height + 1)}, reverse=True)

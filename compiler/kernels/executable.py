@@ -68,6 +68,15 @@ class Interface:
         return tuple(found)
 
 
+Symbols = Mapping[str, Value]
+"""Symbol → its value."""
+
+
+def value_of(extent: Extent, symbols: Symbols) -> Index:
+    """An extent of an interface as an index."""
+    return symbols[extent] if isinstance(extent, str) else extent
+
+
 @dataclass(frozen=True)
 class Scope:
     """What a body is printed with.
@@ -83,15 +92,15 @@ class Scope:
     printer: Printer
     operands: tuple[Buffer, ...]
     results: tuple[Buffer, ...]
-    symbols: Mapping[str, Value]
+    symbols: Symbols
     workgroup: tuple[Value, Value, Value]
 
     def extent(self, extent: Extent) -> Index:
         """An extent of the interface as an index."""
-        return self.symbols[extent] if isinstance(extent, str) else extent
+        return value_of(extent, self.symbols)
 
 
-Grid = Callable[[Printer, Mapping[str, Value]], Sequence[Index]]
+Grid = Callable[[Printer, Symbols], Sequence[Index]]
 """Prints how many workgroups there are: x, y, z."""
 
 
@@ -112,9 +121,9 @@ def executable(name: str, interface: Interface, grid: Grid, body: Callable[[Scop
     tensors = [*interface.operands, *interface.results]
     # The order of a dispatch: operands, index operands, results.
     split = len(interface.operands)
-    parameters = [f"%b{i}: !stream.binding" for i in range(split)]
+    parameters = [f"%binding{i}: !stream.binding" for i in range(split)]
     parameters += [f"{v}: index" for v in symbols.values()]
-    parameters += [f"%b{i}: !stream.binding" for i in range(split, len(tensors))]
+    parameters += [f"%binding{i}: !stream.binding" for i in range(split, len(tensors))]
     printer = Printer()
     buffers = [_buffer(printer, i, t, symbols) for i, t in enumerate(tensors)]
     x, y, z = (printer.op(f"stream.dispatch.workgroup.id[{i}] : index", "index") for i in range(3))
@@ -133,16 +142,16 @@ return
 }}"""
 
 
-def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Mapping[str, Value]) -> Buffer:
+def _buffer(printer: Printer, number: int, tensor: Tensor, symbols: Symbols) -> Buffer:
     dynamic = ", ".join(str(symbols[e]) for e in tensor.extents if isinstance(e, str))
     extents = f"{{{dynamic}}}" if dynamic else ""
     value = printer.op(
-        f"stream.binding.subspan %b{number}[{printer.index(0)}] : !stream.binding -> "
+        f"stream.binding.subspan %binding{number}[{printer.index(0)}] : !stream.binding -> "
         f"{tensor.memref}{extents}",
         tensor.memref,
     )
     return Buffer(
         value,
         tensor.stored,
-        tuple(symbols[e] if isinstance(e, str) else e for e in tensor.extents),
+        tuple(value_of(e, symbols) for e in tensor.extents),
     )

@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noema.kernels.epilogue import NOTHING, Activate, Epilogue, narrow
+from noema.kernels.epilogue import NOTHING, Epilogue, narrow
 from noema.kernels.executable import Extent, Interface, Scope, Tensor, executable
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Buffer, Index, Printer, Value
+from noema.kernels.register_tile import Panel, RegisterTiles, Rows, share
 
 SCRATCH_BYTES = 512 << 10
 """Most that a workgroup packs of A: code generation lets a dispatch use 1 MiB of its stack."""
@@ -185,54 +186,32 @@ class Gemm:
         return -(-self.k // line) * line + line
 
 
-def _share(p: Printer, count: Index, part: Value, parts: int) -> tuple[Index, Index]:
-    """The part's share of `count` things: first, and one past the last."""
-    if parts == 1:
-        return 0, count
-    return p.div(p.mul(part, count), parts), p.div(p.mul(p.add(part, 1), count), parts)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A row tile: its first row, how many are computed, and how many of those there are."""
-
-    first: Index
-    computed: int
-    there: Index
-    number: Index
-    """Among the workgroup's row tiles."""
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """A panel of B: its number, its registers' width, and the mask of the last one, if any."""
-
-    number: Index
-    vectors: int
-    mask: Value | None
-
-
-class _Body:
+class _Body(RegisterTiles):
     """Prints what one workgroup does."""
 
     def __init__(self, spec: Gemm, scope: Scope, packed_stride: int) -> None:
-        p, tile = scope.printer, spec.tile
-        self.spec, self.p, self.tile, self.lanes = spec, p, tile, spec.isa.lanes
-        self.pair = 2 if spec.element == "bf16" else 1
-        self.a, self.b, *self.extra = scope.operands
-        self.c = scope.results[0]
-        self.m = scope.extent(spec.m)
+        tile = spec.tile
+        a, b, *extra = scope.operands
+        super().__init__(
+            scope,
+            isa=spec.isa,
+            element=spec.element,
+            epilogue=spec.epilogue,
+            extra=extra,
+            height=tile.rows,
+            vectors=tile.vectors,
+            unroll=tile.unroll,
+            m=scope.extent(spec.m),
+            k=spec.k,
+        )
+        p = self.p
+        self.spec, self.tile, self.a, self.b = spec, tile, a, b
         self.panels, self.steps, self.panel_row = spec.packed_shape
         column, row, _ = scope.workgroup
-        tiles = _share(p, p.ceildiv(self.m, tile.rows), row, tile.row_split)
+        tiles = share(p, p.ceildiv(self.m, tile.rows), row, tile.row_split)
         self.low, self.high = (p.mul(t, tile.rows) for t in tiles)
         self.high = p.min(self.high, self.m)
-        self.panel_range = _share(p, self.panels, column, tile.column_split)
-        # A long epilogue on every register of the tile would be long code, and rows that may not
-        # be there are left out by a loop: both take the sums from memory.
-        self.sums: Buffer | None = None
-        if isinstance(self.m, Value) or any(isinstance(s, Activate) for s in spec.epilogue.steps):
-            self.sums = p.scratch((tile.rows, tile.vectors * self.lanes), "f32")
+        self.panel_range = share(p, self.panels, column, tile.column_split)
         self.block = 0
         self.packed: Buffer | None = None
         if tile.pack:
@@ -288,69 +267,40 @@ class _Body:
 
     # --- the loops around a tile ---
 
-    def each_row_tile(self, low: Index, high: Index, print_tile: Callable[[_Rows], None]) -> None:
-        p, rows = self.p, self.tile.rows
-        # `low` is a multiple of the tile's rows, `high` too unless it is m.
-        whole = p.mul(p.div(self.m, rows), rows)
-        if whole != 0:
-            with p.loop(low, p.min(high, whole), rows) as loop:
-                number = p.div(p.sub(loop.index, low), rows)
-                print_tile(_Rows(loop.index, rows, rows, number))
-        left = p.sub(self.m, whole)
-        if left == 0:
-            return
-        number = p.div(p.sub(whole, low), rows)
-        if isinstance(left, int):
-            with p.when(p.less(whole, high)):
-                print_tile(_Rows(whole, left, left, number))
-            return
-        half = rows // 2
-        last = p.less(whole, high)
-        with p.when(p.both(last, p.less(left, half + 1))):
-            print_tile(_Rows(whole, half, left, number))
-        with p.when(p.both(last, p.less(half, left))):
-            print_tile(_Rows(whole, rows, left, number))
-
-    def each_panel(self, print_tile: Callable[[_Panel], None]) -> None:
+    def each_panel(self, print_tile: Callable[[Panel], None]) -> None:
         p, n, width = self.p, self.spec.n, self.tile.vectors * self.lanes
         low, high = self.panel_range
         if n >= width:
             with p.loop(low, p.min(high, n // width)) as loop:
-                print_tile(_Panel(loop.index, self.tile.vectors, None))
+                column = p.mul(loop.index, width)
+                print_tile(Panel(loop.index, column, self.tile.vectors, None))
         if n % width:
             with p.when(p.less(n // width, high)):
                 lanes = n % self.lanes
                 mask = p.mask(lanes, self.lanes) if lanes else None
-                print_tile(_Panel(n // width, -(-(n % width) // self.lanes), mask))
+                vectors = -(-(n % width) // self.lanes)
+                print_tile(Panel(n // width, n // width * width, vectors, mask))
 
     # --- a tile ---
 
-    def multiply(self, rows: _Rows, panel: _Panel, origin: Index, tiles: Index) -> None:
+    def multiply(self, rows: Rows, panel: Panel, origin: Index, tiles: Index) -> None:
         """One tile of C; `tiles` row tiles pass by this panel, 0 if the order is another."""
-        p, unroll = self.p, self.tile.unroll
-        last = p.sub(self.m, 1)
-        places: list[Index] = []
-        for i in range(rows.computed):
-            row = p.add(rows.first, i)
-            if rows.there != rows.computed:
-                row = p.min(row, last)
-            places.append(p.sub(row, origin))
-        sums = [p.splat(0, self.lanes)] * (rows.computed * panel.vectors)
-        whole = self.spec.k // self.pair
-        ask = self.prefetcher(rows, panel, tiles)
-        if whole >= unroll:
-            with p.loop(0, whole // unroll * unroll, unroll, sums) as loop:
-                ask(loop.index)
-                now: Sequence[Value] = loop.carried
-                for u in range(unroll):
-                    now = self.step(now, places, panel, p.add(loop.index, u))
-                loop.give(now)
-            sums = list(loop.results)
-        for step in range(whole // unroll * unroll, self.steps):
-            sums = self.step(sums, places, panel, step)
-        self.finish(sums, rows, panel)
+        p, lanes = self.p, self.lanes * self.pair
+        places = [p.sub(row, origin) for row in self.rows_of(rows)]
 
-    def prefetcher(self, rows: _Rows, panel: _Panel, tiles: Index) -> Callable[[Index], None]:
+        def step(sums: Sequence[Value], step: Index, *, half: bool) -> list[Value]:
+            b = [
+                p.load(self.b, [panel.number, step, j * lanes], lanes) for j in range(panel.vectors)
+            ]
+            k = p.mul(step, self.pair)
+            a = (self.broadcast(place, k, half=half) for place in places)
+            return self.multiply_add(sums, a, b)
+
+        ask = self.prefetcher(rows, panel, tiles)
+        sums = self.accumulate(len(places) * panel.vectors, step, ask)
+        self.finish(sums, rows, panel, [])
+
+    def prefetcher(self, rows: Rows, panel: Panel, tiles: Index) -> Callable[[Index], None]:
         """Asks for what is multiplied later; takes the step of k.
 
         While `tiles` row tiles multiply a panel, they ask for the next one: of the lines that
@@ -381,59 +331,8 @@ class _Body:
 
         return ask
 
-    def step(
-        self, sums: Sequence[Value], places: Sequence[Index], panel: _Panel, step: Index
-    ) -> list[Value]:
-        """Adds the products of one k, or one pair of them."""
-        p, lanes = self.p, self.lanes * self.pair
-        b = [p.load(self.b, [panel.number, step, j * lanes], lanes) for j in range(panel.vectors)]
-        made: list[Value] = []
-        for i, place in enumerate(places):
-            a = self.broadcast(place, p.mul(step, self.pair))
-            for j in range(panel.vectors):
-                made.append(self.multiply_add(a, b[j], sums[i * panel.vectors + j]))
-        return made
-
-    def broadcast(self, place: Index, k: Index) -> Value:
-        """A[place, k] in all lanes; for bf16 with A[place, k + 1], or 0 beyond A."""
-        p = self.p
-        source, column = self.a, p.add(k, self.spec.lhs_start)
-        if self.packed is not None:
-            source, column = self.packed, k
-        if self.pair == 1:
-            return p.broadcast(p.read(source, [place, column]), self.lanes)
-        if k == self.spec.k - 1 and self.packed is None:
-            bits = p.convert("arith.bitcast", p.read(source, [place, column]), "i16")
-            word = p.convert("arith.extui", bits, "i32")
-        else:
-            two = p.bitcast(p.load(source, [place, column], 2), "vector<1xi32>")
-            word = p.op(f"vector.extract {two}[0] : i32 from vector<1xi32>", "i32")
-        return p.bitcast(p.broadcast(word, self.lanes), f"vector<{2 * self.lanes}xbf16>")
-
-    def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
-        if self.pair == 1:
-            return self.p.fma(a, b, c)
-        return self.p.call_intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", [c, a, b], c.type)
-
-    def finish(self, sums: Sequence[Value], rows: _Rows, panel: _Panel) -> None:
-        """The epilogue, and the stores."""
-        p, vectors = self.p, panel.vectors
-        column = p.mul(panel.number, self.tile.vectors * self.lanes)
-
-        def store(value: Value, row: Index, j: int) -> None:
-            at = [p.add(rows.first, row), p.add(column, j * self.lanes)]
-            mask = panel.mask if j == vectors - 1 else None
-            native = self.spec.isa.bf16
-            self.spec.epilogue.store(p, value, self.c, at, self.extra, mask, native=native)
-
-        if self.sums is None:
-            for i in range(rows.computed):
-                for j in range(vectors):
-                    store(sums[i * vectors + j], i, j)
-            return
-        for i in range(rows.computed):
-            for j in range(vectors):
-                p.store(sums[i * vectors + j], self.sums, [i, j * self.lanes])
-        with p.loop(0, rows.there) as loop:
-            for j in range(vectors):
-                store(p.load(self.sums, [loop.index, j * self.lanes], self.lanes), loop.index, j)
+    def broadcast(self, place: Index, k: Index, *, half: bool) -> Value:
+        """A[place, k] in all lanes; for bf16 with A[place, k + 1], or 0 if `half`."""
+        if self.packed is not None:  # filled up with zeros
+            return self.spread(self.packed, [place, k], half=False)
+        return self.spread(self.a, [place, self.p.add(k, self.spec.lhs_start)], half=half)

@@ -76,6 +76,14 @@ def candidates(
     return [replace(plain, tile=tile) for tile in best[:_MOST]]
 
 
+def rows_in_cache(stride: int) -> int:
+    """How many rows that lie `stride` bytes apart fit into the first cache side by side.
+
+    Rows a multiple of 4096 bytes apart share a set, of 8 lines.
+    """
+    return 8 * (4096 // math.gcd(stride, 4096))
+
+
 def _packs(element: str, lhs: str) -> bool:
     return bool(lhs) and lhs != element
 
@@ -83,9 +91,8 @@ def _packs(element: str, lhs: str) -> bool:
 def _tiles(gemm: Gemm, threads: int) -> Iterator[Tile]:
     m, isa = gemm.m, gemm.isa
     pack = gemm.tile.pack
-    # Rows of A that lie a multiple of 4096 bytes apart share a set of the first cache, of 8 lines.
     stride = (gemm.lhs_width or gemm.k) * (2 if gemm.element == "bf16" else 4)
-    crowd = 16 if pack else 8 * (4096 // math.gcd(stride, 4096))
+    crowd = 16 if pack else rows_in_cache(stride)
     for vectors in (3, 2, 4, 1):
         if vectors > max(1, -(-gemm.n // isa.lanes)):
             continue

@@ -150,9 +150,9 @@ class Printer:
             return a % b
         return 0 if b == 1 else self._binary("arith.remui", a, b)
 
-    def ceildiv(self, a: Index, b: int) -> Index:
+    def ceildiv(self, a: Index, b: Index) -> Index:
         """⌈a / b⌉ of indices that aren't negative."""
-        return self.div(self.add(a, b - 1), b)
+        return self.div(self.add(a, self.sub(b, 1)), b)
 
     def min(self, a: Index, b: Index) -> Index:
         """The lesser, as signed numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from noema.kernels.executable import Extent
 from noema.kernels.kernel import Unsuitable
@@ -10,15 +11,18 @@ from noema.kernels.kernel import Unsuitable
 Pair = tuple[int, int]
 """Along the height, along the width."""
 
+_TYPICAL = 56 * 64
+"""Channels times pixels of a side, about, in all layers of networks for images of 224 × 224."""
+
 
 @dataclass(frozen=True)
 class Window:
     """A window over a channels-last image (N, H, W, C). One dimension is H = 1.
 
     Attributes:
-        batch: N.
-        height: H.
-        width: W.
+        batch: N; a symbol `n`.
+        height: H; a symbol `h`, and then OH is a symbol `oh`.
+        width: W; a symbol `w`, and then OW is a symbol `ow`.
         channels: C.
         kernel: The window's extents.
         strides: Between neighbouring windows.
@@ -27,8 +31,8 @@ class Window:
     """
 
     batch: Extent
-    height: int
-    width: int
+    height: Extent
+    width: Extent
     channels: int
     kernel: Pair
     strides: Pair = (1, 1)
@@ -42,16 +46,48 @@ class Window:
         return (kh - 1) * dh + 1, (kw - 1) * dw + 1
 
     @property
-    def out_height(self) -> int:
+    def out_height(self) -> Extent:
         """OH."""
-        covered = self.height + self.pads[0] + self.pads[2] - self.reach[0]
-        return covered // self.strides[0] + 1
+        return "oh" if isinstance(self.height, str) else self._count(0, self.height)
 
     @property
-    def out_width(self) -> int:
+    def out_width(self) -> Extent:
         """OW."""
-        covered = self.width + self.pads[1] + self.pads[3] - self.reach[1]
-        return covered // self.strides[1] + 1
+        return "ow" if isinstance(self.width, str) else self._count(1, self.width)
+
+    def _count(self, axis: int, extent: int) -> int:
+        covered = extent + self.pads[axis] + self.pads[axis + 2] - self.reach[axis]
+        return covered // self.strides[axis] + 1
+
+    @property
+    def image(self) -> tuple[Extent, ...]:
+        """N, H, W, C."""
+        return self.batch, self.height, self.width, self.channels
+
+    @property
+    def assumed(self) -> tuple[int, int, int]:
+        """N, H, W, and for symbols what is typical: a tile is chosen by it.
+
+        The fewer channels, the larger the image; one of known height has as many pixels in all.
+        """
+        side = max(7, min(_TYPICAL // self.channels, 224))
+        height = max(side, self.reach[0]) if isinstance(self.height, str) else self.height
+        wide = side if isinstance(self.height, str) else side * side // max(1, self.height)
+        width = max(wide, 7, self.reach[1]) if isinstance(self.width, str) else self.width
+        return 1 if isinstance(self.batch, str) else self.batch, height, width
+
+    @property
+    def assumed_outputs(self) -> tuple[int, int, int]:
+        """N, OH, OW of an image of the `assumed` extents."""
+        batch, height, width = self.assumed
+        return batch, self._count(0, height), self._count(1, width)
+
+    @property
+    def pixels(self) -> int | None:
+        """N · OH · OW; None if one of them is a symbol."""
+        extents = (self.batch, self.out_height, self.out_width)
+        known = [e for e in extents if isinstance(e, int)]
+        return prod(known) if len(known) == len(extents) else None
 
     @property
     def taps(self) -> int:
@@ -64,10 +100,9 @@ class Window:
             raise Unsuitable("a kernel, stride or dilation below 1")
         if min(self.pads) < 0:
             raise Unsuitable("negative pads")
-        empty = isinstance(self.batch, int) and self.batch < 1
-        if empty or min(self.height, self.width, self.channels) < 1:
+        if min(e for e in self.image if isinstance(e, int)) < 1:
             raise Unsuitable("an image without elements")
-        if self.out_height < 1 or self.out_width < 1:
+        if min(self.assumed_outputs) < 1:
             raise Unsuitable("a window larger than the padded image")
 
     def describe(self) -> str:

@@ -10,8 +10,7 @@ they grow by (m + 2)² / 9.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,7 @@ from noema.kernels.conv_tiles import (
     steps,
 )
 from noema.kernels.epilogue import widen
-from noema.kernels.executable import Interface, Scope, Tensor, executable
+from noema.kernels.executable import Interface, Scope, Symbols, Tensor, executable, value_of
 from noema.kernels.kernel import Isa, Unsuitable
 from noema.kernels.printer import Index, Printer, Value
 from noema.kernels.winograd_transform import (
@@ -94,13 +93,13 @@ class Winograd:
 
     @property
     def across(self) -> int:
-        """Tiles along the width."""
-        return -(-self.problem.window.out_width // self.tile.outputs)
+        """Tiles along the width, of the extents that `Window.assumed` says."""
+        return -(-self.problem.window.assumed_outputs[2] // self.tile.outputs)
 
     @property
     def all_tiles(self) -> int:
-        """Tiles of an image."""
-        return self.across * -(-self.problem.window.out_height // self.tile.outputs)
+        """Tiles of an image, of the extents that `Window.assumed` says."""
+        return self.across * -(-self.problem.window.assumed_outputs[1] // self.tile.outputs)
 
     @property
     def columns(self) -> int:
@@ -129,11 +128,10 @@ class Winograd:
         """X, weights, the epilogue's operands → result."""
         problem, window = self.problem, self.problem.window
         extents = (window.batch, window.out_height, window.out_width, problem.filters)
-        image = (window.batch, window.height, window.width, window.channels)
         packed = (self.all_panels, self.side**2, window.channels, self.columns)
         return Interface(
             (
-                Tensor(problem.element, image),
+                Tensor(problem.element, window.image),
                 Tensor("f32", packed),
                 *problem.epilogue.operands(extents),
             ),
@@ -144,10 +142,8 @@ class Winograd:
     def operations(self) -> int | None:
         """Multiplications and additions of the convolution, which is more than are done."""
         window = self.problem.window
-        if isinstance(window.batch, str):
-            return None
-        pixels = window.batch * window.out_height * window.out_width
-        return 2 * pixels * self.problem.filters * window.taps * window.channels
+        each = 2 * self.problem.filters * window.taps * window.channels
+        return None if window.pixels is None else each * window.pixels
 
     def describe(self) -> str:
         """Shapes, element type, epilogue and tile, in a line."""
@@ -173,11 +169,13 @@ class Winograd:
 
     def print(self, name: str) -> str:
         """The `stream.executable` @name."""
-        tile, batch = self.tile, self.problem.window.batch
-        shares, blocks = -(-self.all_panels // tile.panels), -(-self.all_tiles // tile.tiles)
+        tile, window = self.tile, self.problem.window
+        shares = -(-self.all_panels // tile.panels)
 
-        def grid(_: Printer, symbols: Mapping[str, Value]) -> Sequence[Index]:
-            return shares, blocks, symbols[batch] if isinstance(batch, str) else batch
+        def grid(p: Printer, symbols: Symbols) -> Sequence[Index]:
+            height, width = (value_of(e, symbols) for e in (window.out_height, window.out_width))
+            tiles = p.mul(p.ceildiv(height, tile.outputs), p.ceildiv(width, tile.outputs))
+            return shares, p.ceildiv(tiles, tile.tiles), value_of(window.batch, symbols)
 
         return executable(name, self.interface, grid, lambda scope: _Body(self, scope).print())
 
@@ -222,7 +220,7 @@ def _tiles(
     problem: ConvProblem, isa: Isa, threads: int, outputs: int
 ) -> Iterator[tuple[float, WinogradTile]]:
     window = problem.window
-    batch = window.batch if isinstance(window.batch, int) else 1
+    batch, _, _ = window.assumed_outputs
     points = (outputs + 2) ** 2
     for vectors in range(1, 5):
         if vectors > 1 and (vectors - 1) * isa.lanes >= problem.filters:
@@ -259,6 +257,9 @@ class _Body:
         self.image, self.weights, *self.extra = self.scope.operands
         self.lanes, self.side, self.outputs = kernel.isa.lanes, kernel.side, kernel.tile.outputs
         points, tiles = self.side**2, kernel.tile.tiles
+        _, self.height, self.width, _ = self.image.extents
+        _, self.out_height, self.out_width, _ = self.scope.results[0].extents
+        self.across = self.p.ceildiv(self.out_width, self.outputs)
         self.inputs = self.p.scratch([points, tiles, kernel.pitch], "f32")
         self.sums = self.p.scratch([points, tiles, kernel.columns], "f32")
 
@@ -266,8 +267,10 @@ class _Body:
         p, kernel, tile = self.p, self.kernel, self.kernel.tile
         share, block, self.batch = self.scope.workgroup
         # The last block begins early rather than being smaller: two workgroups compute what it
-        # shares with its neighbour, and write the same.
-        self.first = p.min(p.mul(block, tile.tiles), kernel.all_tiles - tile.tiles)
+        # shares with its neighbour, and write the same. Tiles behind the image's last one, where
+        # there are fewer than a block has, lie below it and aren't stored.
+        tiles = p.mul(p.ceildiv(self.out_height, self.outputs), self.across)
+        self.first = p.max(0, p.min(p.mul(block, tile.tiles), p.sub(tiles, tile.tiles)))
         with p.loop(0, tile.tiles) as loop:
             self._gather(loop.index)
         low = p.mul(share, tile.panels)
@@ -285,7 +288,7 @@ class _Body:
 
     def _corner(self, number: Index) -> tuple[Index, Index]:
         """Row and column of a tile's first output pixel."""
-        p, across = self.p, self.kernel.across
+        p, across = self.p, self.across
         tile = p.add(self.first, number)
         return (
             p.mul(p.div(tile, across), self.outputs),
@@ -298,8 +301,8 @@ class _Body:
         row, column = self._corner(number)
         top, left = p.sub(row, window.pads[0]), p.sub(column, window.pads[1])
         inside = self._all(
-            p.compare("ult", top, max(0, window.height - side + 1)),
-            p.compare("ult", left, max(0, window.width - side + 1)),
+            p.compare("ult", top, p.max(0, p.sub(self.height, side - 1))),
+            p.compare("ult", left, p.max(0, p.sub(self.width, side - 1))),
         )
         channels, lanes = window.channels, self.lanes
         whole = channels // lanes * lanes
@@ -324,8 +327,8 @@ class _Body:
         with p.when(inside), p.loop(0, whole, lanes) as loop:
             points(loop.index, None)
         outside = p.op(f"arith.xori {inside}, {p.constant('1', 'i1')} : i1", "i1")
-        rows = [p.compare("ult", p.add(top, i), window.height) for i in range(side)]
-        across = [p.compare("ult", p.add(left, j), window.width) for j in range(side)]
+        rows = [p.compare("ult", p.add(top, i), self.height) for i in range(side)]
+        across = [p.compare("ult", p.add(left, j), self.width) for j in range(side)]
 
         def masks(count: int) -> list[list[Value]]:
             some = [
@@ -389,22 +392,13 @@ class _Body:
     def _scatter(self, panel: Index, number: Index, vectors: int, mask: Value | None) -> None:
         """Transforms one tile's sums into outputs, applies the epilogue and stores them."""
         p, side, outputs, lanes = self.p, self.side, self.outputs, self.lanes
-        window, epilogue = self.kernel.problem.window, self.kernel.problem.epilogue
+        epilogue = self.kernel.problem.epilogue
         row, column = self._corner(number)
-        inside = [
-            [
-                None
-                if window.out_height % outputs == 0 or i == 0
-                else p.compare("ult", p.add(row, i), window.out_height)
-                for i in range(outputs)
-            ],
-            [
-                None
-                if window.out_width % outputs == 0 or j == 0
-                else p.compare("ult", p.add(column, j), window.out_width)
-                for j in range(outputs)
-            ],
-        ]
+
+        def inside(first: Index, i: int, extent: Index) -> Value | bool:
+            is_always = isinstance(extent, int) and (extent % outputs == 0 or i == 0)
+            return True if is_always else p.less(p.add(first, i), extent)
+
         for v in range(vectors):
             columns: list[list[Value]] = []
             for j in range(side):
@@ -415,10 +409,10 @@ class _Body:
             for i in range(outputs):
                 values = print_outputs(p, [c[i] for c in columns], outputs)
                 filter_ = p.add(p.mul(panel, self.kernel.columns), v * lanes)
-                with self._if(inside[0][i]):
+                with p.when(inside(row, i, self.out_height)):
                     for j, value in enumerate(values):
                         place = [self.batch, p.add(row, i), p.add(column, j), filter_]
-                        with self._if(inside[1][j]):
+                        with p.when(inside(column, j, self.out_width)):
                             epilogue.store(
                                 p,
                                 value,
@@ -428,6 +422,3 @@ class _Body:
                                 mask if v == vectors - 1 else None,
                                 native=self.kernel.isa.bf16,
                             )
-
-    def _if(self, condition: Value | None) -> Any:
-        return nullcontext() if condition is None else self.p.when(condition)

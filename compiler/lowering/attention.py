@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith, linalg
+from torch_mlir.dialects import arith, linalg, math
 
 from noema import dtypes
 from noema.dialects.attrs import ActivationKind
@@ -76,7 +76,7 @@ def lower_attention(node: Node) -> Sequence[ir.Value | None]:
     scores = capped
     if bias is not None:
         scores = emit.pointwise([capped, bias], compute, lambda s, b: arith.AddFOp(s, b).result)
-    probabilities = _softmax(scores)
+    probabilities = _softmax_beside(scores, node.operand(7)) if node.has(7) else _softmax(scores)
     if bias is not None and not _keeps_a_key(node):
         probabilities = _zero_masked_rows(probabilities, bias)
     out = heads.ungroup(contract(heads.group(probabilities), v, False, False, compute), rows)
@@ -164,6 +164,32 @@ def _softmax(scores: ir.Value) -> ir.Value:
     out = emit.empty(emit.extents(scores), emit.element_of(scores))
     dimension = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 3)
     return linalg.SoftmaxOp([out.type], scores, out, dimension).results[0]
+
+
+def _softmax_beside(scores: ir.Value, sinks: ir.Value) -> ir.Value:
+    """The softmax of scores and one more, which broadcasts onto (B, Hq, M, 1), without its part."""
+    element = emit.element_of(scores)
+    top = emit.reduce(
+        scores,
+        [3],
+        emit.scalar(float("-inf"), element),
+        lambda s, m: arith.MaximumFOp(s, m).result,
+        keepdims=True,
+    )
+    top = emit.pointwise(
+        [top, sinks], element, lambda m, s: arith.MaximumFOp(m, _widened(s, element)).result
+    )
+
+    def part(s: ir.Value, m: ir.Value) -> ir.Value:
+        return math.ExpOp(arith.SubFOp(_widened(s, element), m).result).result
+
+    parts = emit.pointwise([scores, top], element, part)
+    zero = emit.scalar(0, element)
+    total = emit.reduce(parts, [3], zero, lambda p, t: arith.AddFOp(p, t).result, keepdims=True)
+    total = emit.pointwise(
+        [total, sinks, top], element, lambda t, s, m: arith.AddFOp(t, part(s, m)).result
+    )
+    return emit.pointwise([parts, total], element, lambda p, t: arith.DivFOp(p, t).result)
 
 
 def _keeps_a_key(node: Node) -> bool:

@@ -28,6 +28,8 @@ def lower_attention_kernel(node: Node) -> Sequence[ir.Value | None]:
     """
     if node.has(6):
         raise Declined("a number of keys that count")
+    if node.has(7):
+        raise Declined("attention sinks")
     if len(node.results) > 3 and node.results[3] is not None:
         raise Declined("scores that are a result")
     if any(node.given(n) for n in ("left_window_size", "right_window_size")):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
-from noema.lowering import emit
+from noema.lowering import emit, scalars
 from noema.lowering.conv import check_element, convolve, pad
 from noema.lowering.node import Declined, Node
+from noema.lowering.scalars import Extent
 
 _NAMED = {1: "conv_1d_nwc_wcf", 2: "conv_2d_nhwc_hwcf"}
 
@@ -73,14 +76,16 @@ def _kernel_first(node: Node, spatial: int, *, depthwise: bool) -> ir.Value:
 def lower_pool(node: Node) -> ir.Value:
     """Maximum or average of the windows of x (N, spatial…, C); 16-bit floats are summed in f32."""
     x, element = node.operand(0), node.result_element()
+    if not node.ints("kernel"):
+        return _pool_all(x, element, is_max=node.text("kind") == "max")
     kernel, strides, dilations, pads = (
         list(node.ints(n) or []) for n in ("kernel", "strides", "dilations", "pads")
     )
     spatial = len(kernel)
     is_max = node.text("kind") == "max"
     wide = element if is_max else emit.accumulator_of(element)
-    extents = emit.shape_of(x)[1:-1]
-    start = emit.scalar(float("-inf") if is_max else 0.0, wide)
+    extents = emit.extents(x)[1:-1]
+    start, combine = _combination(wide, is_max=is_max)
     fill = emit.scalar(float("-inf") if is_max else 0.0, element)
     x = pad(x, [0, *pads[:spatial], 0], [0, *pads[spatial:], 0], fill)
     out = [
@@ -92,54 +97,69 @@ def lower_pool(node: Node) -> ir.Value:
     n, at, c, k = loops[0], loops[1 : 1 + spatial], loops[1 + spatial], loops[2 + spatial :]
     reads = [o * s + e * d for o, e, s, d in zip(at, k, strides, dilations, strict=True)]
     count = len(loops)
-
-    def body(value: ir.Value, _window: ir.Value, total: ir.Value) -> ir.Value:
-        if is_max:
-            return arith.MaximumFOp(value, total).result
-        if value.type != wide:
-            value = arith.ExtFOp(wide, value).result
-        return arith.AddFOp(value, total).result
-
     pooled = emit.generic(
         [x, emit.empty(kernel, element)],
         [emit.affine_map(count, [n, *reads, c]), emit.affine_map(count, k)],
         emit.full(sizes, start),
         emit.affine_map(count, [n, *at, c]),
         ["parallel"] * (2 + spatial) + ["reduction"] * spatial,
-        body,
+        lambda value, _window, total: combine(value, total),
     )
     if is_max:
         return pooled
-    counts = _counts(extents, kernel, strides, dilations, pads, out, bool(node.int("include_pad")))
-    divisor = emit.constant(counts.reshape(*counts.shape, 1).astype(np.float32))
-    averaged = emit.pointwise(
-        [pooled, divisor], wide, lambda s, d: arith.DivFOp(s, _as(d, wide)).result
-    )
+
+    def seen(axis: int) -> Extent:
+        """Elements of the image along an axis that the window at the loop's index covers."""
+        low, high, gap = pads[axis], pads[spatial + axis], dilations[axis]
+        if node.int("include_pad") or not (low or high):
+            return kernel[axis]
+        start = scalars.subtract(
+            scalars.multiply(linalg.IndexOp(1 + axis).result, strides[axis]), low
+        )
+        rest = scalars.ceil_divide(scalars.subtract(extents[axis], start), gap)
+        first = scalars.maximum(scalars.ceil_divide(scalars.subtract(0, start), gap), 0)
+        return scalars.subtract(scalars.minimum(rest, kernel[axis]), first)
+
+    def mean(total: ir.Value) -> ir.Value:
+        number = _number(scalars.product([seen(axis) for axis in range(spatial)]), wide)
+        return arith.DivFOp(total, number).result
+
+    plain = emit.affine_map(2 + spatial, emit.dims(2 + spatial))
+    averaged = emit.parallel([pooled], [plain], emit.extents(pooled), wide, mean)
     return emit.narrow(averaged, element)
 
 
-def _as(value: ir.Value, element: ir.Type) -> ir.Value:
-    return value if value.type == element else arith.ExtFOp(element, value).result
+def _pool_all(x: ir.Value, element: ir.Type, *, is_max: bool) -> ir.Value:
+    """Maximum or average of a whole image."""
+    wide = element if is_max else emit.accumulator_of(element)
+    start, combine = _combination(wide, is_max=is_max)
+    axes = range(1, len(emit.shape_of(x)) - 1)
+    pooled = emit.reduce(x, axes, start, combine, keepdims=True)
+    if is_max:
+        return pooled
+    number = _number(scalars.product([emit.extent(x, axis) for axis in axes]), wide)
+    averaged = emit.pointwise([pooled], wide, lambda s: arith.DivFOp(s, number).result)
+    return emit.narrow(averaged, element)
 
 
-def _counts(
-    extents: list[int | None],
-    kernel: list[int],
-    strides: list[int],
-    dilations: list[int],
-    pads: list[int],
-    out: list[emit.Extent],
-    include_pad: bool,
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """How many elements each window averages: shape of the windows."""
-    total = np.ones([1] * len(kernel))
-    for i, size in enumerate(kernel):
-        extent, windows = extents[i], out[i]
-        if extent is None or not isinstance(windows, int):
-            raise Declined("pooling over dynamic extents")
-        starts = np.arange(windows)[:, None] * strides[i] - pads[i]
-        at = starts + np.arange(size)[None, :] * dilations[i]
-        inside = (at >= 0) & (at < extent) if not include_pad else np.ones_like(at, bool)
-        along = inside.sum(1).astype(np.float64)
-        total = total * along.reshape([-1 if j == i else 1 for j in range(len(kernel))])
-    return total
+def _combination(
+    wide: ir.Type, *, is_max: bool
+) -> tuple[ir.Value, Callable[[ir.Value, ir.Value], ir.Value]]:
+    """What a window's elements go into at first, and how: (element, accumulator) to accumulator."""
+    if is_max:
+        return emit.scalar(float("-inf"), wide), lambda v, total: arith.MaximumFOp(v, total).result
+
+    def add(value: ir.Value, total: ir.Value) -> ir.Value:
+        if value.type != wide:
+            value = arith.ExtFOp(wide, value).result
+        return arith.AddFOp(value, total).result
+
+    return emit.scalar(0.0, wide), add
+
+
+def _number(count: Extent, element: ir.Type) -> ir.Value:
+    """A count as a float."""
+    if isinstance(count, int):
+        return emit.scalar(count, element)
+    whole = scalars.to_integer(count, ir.IntegerType.get_signless(64))
+    return arith.SIToFPOp(element, whole).result

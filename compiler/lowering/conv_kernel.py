@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -12,8 +12,9 @@ from torch_mlir import ir
 from noema.kernels import convolution, pool
 from noema.kernels.conv_tiles import ConvProblem
 from noema.kernels.epilogue import Bias, Epilogue
+from noema.kernels.kernel import Kernel
 from noema.kernels.window import Window
-from noema.lowering import emit
+from noema.lowering import emit, scalars
 from noema.lowering.epilogues import Refined, alone, element_of, isa_for
 from noema.lowering.gemm_kernel import gemm_of
 from noema.lowering.kernel_calls import shaped
@@ -31,7 +32,11 @@ def lower_pool_kernel(node: Node) -> ir.Value:
     kernel, strides, dilations, pads = (
         list(node.ints(n) or []) for n in ("kernel", "strides", "dilations", "pads")
     )
-    window, batch = window_of(x, kernel, strides, dilations, pads)
+    whole, spatial = not kernel, len(emit.shape_of(x)) - 2
+    if whole:
+        kernel = strides = dilations = [1] * spatial
+        pads = [0] * (2 * spatial)
+    window, symbols = window_of(x, kernel, strides, dilations, pads)
     value = node.inputs[0]
     assert value is not None
     problem = pool.PoolProblem(
@@ -40,11 +45,11 @@ def lower_pool_kernel(node: Node) -> ir.Value:
         window.pads if node.int("include_pad") else (0, 0, 0, 0),
         element_of(value),
         Epilogue((), node.result_dtype().signless),
+        whole,
     )
     found = pool.candidates(problem, isa_for(node), node.kernels.threads)[0]
-    (made,) = node.kernels.call(found, [x], {} if isinstance(batch, int) else {"n": batch})
-    out = [window.out_height, window.out_width][2 - len(kernel) :]
-    return shaped(made, [batch, *out, window.channels])
+    (made,) = node.kernels.call(found, [x], symbols)
+    return _without_height(made, found, spatial, symbols)
 
 
 def conv(refined: Refined) -> ir.Value:
@@ -75,7 +80,7 @@ def conv(refined: Refined) -> ir.Value:
         return gemm_of(
             refined, lowered, emit.extents(lowered)[:-1], weight, by_input, element_of(x)
         )
-    window, batch = window_of(lowered, kernel, strides, dilations, pads)
+    window, symbols = window_of(lowered, kernel, strides, dilations, pads)
     filters, isa = weights.shape[0], isa_for(node)
     problem = ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
     found = convolution.candidates(problem, isa, node.kernels.threads)[0]
@@ -85,9 +90,17 @@ def conv(refined: Refined) -> ir.Value:
         node.source(weight), form, lambda: found.pack(_planar(np.asarray(weights)))
     )
     operands = [lowered, packed, *(node.lowered(v) for v in refined.operands)]
-    (made,) = node.kernels.call(found, operands, {} if isinstance(batch, int) else {"n": batch})
-    out = [window.out_height, window.out_width][2 - len(kernel) :]
-    return shaped(made, [batch, *out, filters])
+    (made,) = node.kernels.call(found, operands, symbols)
+    return _without_height(made, found, len(kernel), symbols)
+
+
+def _without_height(
+    made: ir.Value, kernel: Kernel, spatial: int, symbols: Mapping[str, emit.Extent]
+) -> ir.Value:
+    """A kernel's result (N, OH, OW, C) with as many spatial dimensions as the op has."""
+    (result,) = kernel.interface.results
+    batch, *out, channels = (symbols[e] if isinstance(e, str) else e for e in result.extents)
+    return shaped(made, [batch, *out[2 - spatial :], channels])
 
 
 def window_of(
@@ -96,17 +109,15 @@ def window_of(
     strides: Sequence[int],
     dilations: Sequence[int],
     pads: Sequence[int],
-) -> tuple[Window, emit.Extent]:
-    """The window of a convolution or pooling over x (N, spatial…, C), and N.
+) -> tuple[Window, dict[str, emit.Extent]]:
+    """The window of a convolution or pooling over x (N, spatial…, C), and its symbols' values.
 
     Raises:
-        Declined: Not 1 or 2 spatial dimensions, or one of unknown extent.
+        Declined: Not 1 or 2 spatial dimensions, or an unknown number of channels.
     """
-    batch, *known = emit.shape_of(x)
-    spatial = len(kernel)
-    extents = [d for d in known if d is not None]
-    if spatial not in (1, 2) or len(extents) != spatial + 1:
-        raise Declined("not one or two spatial dimensions of known extent")
+    spatial, channels = len(kernel), emit.shape_of(x)[-1]
+    if spatial not in (1, 2) or channels is None:
+        raise Declined("not one or two spatial dimensions of known channels")
     # One spatial dimension is a row of an image of height 1.
     height = [1] * (2 - spatial)
 
@@ -116,16 +127,28 @@ def window_of(
 
     none = [0] * (2 - spatial)
     before, after = [*none, *pads[:spatial]], [*none, *pads[spatial:]]
+    actual = [emit.extent(x, 0), *height, *(emit.extent(x, 1 + i) for i in range(spatial))]
+    batch, high, wide = (
+        size if isinstance(size, int) else name for name, size in zip("nhw", actual, strict=True)
+    )
     window = Window(
-        "n" if batch is None else batch,
-        *pair(extents[:-1]),
-        extents[-1],
+        batch,
+        high,
+        wide,
+        channels,
         pair(kernel),
         pair(strides),
         pair(dilations),
         (before[0], before[1], after[0], after[1]),
     )
-    return window, emit.extent(x, 0)
+    symbols = {n: size for n, size in zip("nhw", actual, strict=True) if n in window.image}
+    for axis, name in enumerate("hw"):
+        if name in symbols:
+            padded = scalars.add(symbols[name], window.pads[axis] + window.pads[axis + 2])
+            count = emit.window_count(padded, window.reach[axis], window.strides[axis])
+            # An image smaller than the window gives none.
+            symbols[f"o{name}"] = scalars.maximum(count, 0)
+    return window, symbols
 
 
 def _planar(weights: NDArray[np.generic]) -> NDArray[np.generic]:

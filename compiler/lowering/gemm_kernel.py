@@ -1,4 +1,4 @@
-"""Lowering of products with weights to the GEMM kernel."""
+"""Lowering of products to the GEMM kernels; weights are packed now."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from torch_mlir import ir
 
 from noema.kernels.gemm_choice import candidates
 from noema.lowering import emit
+from noema.lowering.batch_gemm_kernel import batch_gemm
 from noema.lowering.epilogues import Refined, alone, element_of, isa_for
 from noema.lowering.kernel_calls import shaped
 from noema.lowering.matmul import multiply
-from noema.lowering.node import Declined, Node
+from noema.lowering.node import Node
 
 
 def lower_matmul_kernel(node: Node) -> ir.Value:
-    """A product with a weight that nothing refines."""
+    """A product that nothing refines."""
     return matmul(alone(node))
 
 
 def matmul(refined: Refined) -> ir.Value:
-    """(…, K) × weight (K, N), refined: one GEMM over all rows."""
+    """(…, K) × weight (K, N), refined: one GEMM over all rows; or a product of activations."""
     node = refined.anchor
     lhs, rhs = node.inputs[0], node.inputs[1]
     assert lhs is not None and rhs is not None
     weight = node.known(rhs)
-    if weight is None or weight.ndim != 2:
-        raise Declined("a product without a weight")
-    if node.int("transpose_lhs"):
-        raise Declined("a transposed left-hand side")
+    if weight is None or weight.ndim != 2 or node.int("transpose_lhs"):
+        return batch_gemm(refined)
     transposed = bool(node.int("transpose_rhs"))
     x = node.lowered(lhs)
     by_input = weight.T if transposed else weight

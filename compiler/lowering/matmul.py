@@ -23,7 +23,7 @@ def lower_matmul(node: Node) -> ir.Value:
     A rank-2 right-hand side without batch dimensions of its own (a weight) makes one 2-D
     contraction of all rows of the left-hand side, which is the form that code generation does best.
     """
-    lhs, rhs = (_unfused(node, slot) for slot in (0, 1))
+    lhs, rhs = (unfused(node, slot) for slot in (0, 1))
     transpose_lhs, transpose_rhs = bool(node.int("transpose_lhs")), bool(node.int("transpose_rhs"))
     element = node.result_element()
     sums = emit.accumulator_of(element)
@@ -32,7 +32,7 @@ def lower_matmul(node: Node) -> ir.Value:
     return emit.narrow(contract(lhs, rhs, transpose_lhs, transpose_rhs, sums), element)
 
 
-def _unfused(node: Node, slot: int) -> ir.Value:
+def unfused(node: Node, slot: int) -> ir.Value:
     """An operand; one that repeats a smaller tensor is made before the product, not in it.
 
     IREE 3.13 fuses what repeats into the product and then packs the wrong operand: it dies

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.dialects import sem
-from noema.dialects.elements import dtype_of, to_array
+from noema.dialects.elements import dtype_of, integers_in, to_array
 from noema.dtypes import DType
 from noema.lowering.kernel_calls import KernelCalls, constant_name
 
@@ -148,7 +148,7 @@ class Node:
         """An integer list attribute, None if absent."""
         if name not in self._attributes:
             return None
-        return list(ir.DenseI64ArrayAttr(self._attributes[name]))
+        return integers_in(ir.DenseI64ArrayAttr(self._attributes[name]))
 
     def floats(self, name: str) -> Sequence[float] | None:
         """A float list attribute, None if absent."""

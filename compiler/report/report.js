@@ -257,8 +257,13 @@
     const extent = a.queries || a.keys ? `, ${a.queries || "?"} × ${a.keys || "?"}` : "";
     return `${a.purpose}, ${heads} of ${a.head_dim}${extent}, ` +
       `${a.causal ? "causal" : "bidirectional"}, mask: ${a.mask}` +
-      `${a.rotary ? ", rotary" : ""}${a.cache ? ", KV cache" : ""}`;
+      `${a.rotary ? ", rotary" : ""}${a.cache ? ", KV cache" : ""}${a.sinks ? ", sinks" : ""}`;
   }
+  function recurrentText(r) {
+    return `${r.cell.toUpperCase()}, ${r.inputs || "?"} → ${r.hidden}` +
+      `${r.directions === 2 ? ", both ways" : ""}${r.steps ? `, ${plural(r.steps, "step")}` : ""}`;
+  }
+  const shapeText = (c) => c.attention ? attentionText(c.attention) : c.recurrent ? recurrentText(c.recurrent) : "";
   function figures(c) {
     return [
       ["kind", c.kind.replaceAll("_", " ")], ["role", c.role], ["phase", c.phase], ["modality", c.modality],
@@ -266,7 +271,7 @@
       ["work", flop(c.flops)], ["traffic", bytes(c.bytes)], ["intensity", `${c.intensity.toFixed(2)} FLOP/B`],
       ["parameters", count(c.params)], ["score", c.score.toFixed(2)],
       ["precisions", c.precisions.join(", ")], ["kernels", c.kernels.join(", ")],
-      ["attention", c.attention ? attentionText(c.attention) : ""],
+      [c.attention ? "attention" : "cell", shapeText(c)],
     ];
   }
   function showDetails() {
@@ -384,6 +389,14 @@
       make("p", {}, o.detail, make("br"), where)));
   }
   if (!profile.opportunities.length) $("opportunities").append(make("p", { class: "hint" }, "None found."));
+  const sought = { redundant: "equal ones", pruning: "channels and heads near zero" };
+  const searches = profile.searches.filter((s) => s.bytes > 0).map((s) =>
+    `${Math.floor((100 * s.examined) / s.bytes)}% of ${bytes(s.bytes)} for ${sought[s.kind] || s.kind}`);
+  if (searches.length) {
+    const limit = bytes(Math.max(...profile.searches.map((s) => s.limit)));
+    $("opportunities").append(make("p", { class: "hint" },
+      `Weights looked at: ${searches.join(", ")} (at most ${limit} are read for each).`));
+  }
 
   // Table
   const columns = [
@@ -439,12 +452,14 @@
   }
   $("filter").addEventListener("input", fillTable);
 
-  // Attention, machine, timing
-  const attentions = components.filter((c) => c.attention);
-  if (attentions.length) {
-    $("attention").append(make("table", {}, make("tbody", {}, ...attentions.map((c) =>
-      make("tr", {}, make("td", { class: "wide" }, c.name), make("td", {}, attentionText(c.attention)))))));
-  } else $("attention-card").hidden = true;
+  // Attention and recurrent layers, machine, timing
+  for (const kind of ["attention", "recurrent"]) {
+    const layers = components.filter((c) => c[kind]);
+    if (layers.length) {
+      $(kind).append(make("table", {}, make("tbody", {}, ...layers.map((c) =>
+        make("tr", {}, make("td", { class: "wide" }, c.name), make("td", {}, shapeText(c)))))));
+    } else $(`${kind}-card`).hidden = true;
+  }
   const h = profile.hardware;
   $("hardware").append(pairs([
     ["CPU", `${h.cpu} (${h.architecture})`], ["cores", h.cores], ["features", h.features.join(", ")],

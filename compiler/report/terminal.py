@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,15 @@ from rich.text import Text
 from rich.tree import Tree
 
 from noema.report.visible import visible
-from noema.workload import AttentionShape, Component, Opportunity, WorkloadProfile
+from noema.workload import (
+    AttentionShape,
+    Component,
+    ComponentKind,
+    Opportunity,
+    RecurrentShape,
+    Search,
+    WorkloadProfile,
+)
 
 _COLOURS = {
     "attention": "blue",
@@ -30,6 +39,7 @@ _COLOURS = {
     "generic": "white",
 }
 _MOST_EVIDENCE = 5
+_MOST_VALUES = 3
 _MOST_ROWS = 40
 _WIDE = 110
 
@@ -55,7 +65,7 @@ def show(profile: WorkloadProfile, console: Console, wanted: Wanted) -> None:
         _headline(profile),
         _tree(profile, wanted),
         _table(profile, console.width),
-        _attention(profile),
+        _shapes(profile),
         _opportunities(profile, wanted.opportunities),
         _machine(profile),
     ):
@@ -88,10 +98,18 @@ def _headline(profile: WorkloadProfile) -> RenderableType:
     hidden = len(workload.evidence) - _MOST_EVIDENCE
     if hidden > 0:
         lines.append(f"  [dim]      and {hidden} more (--json has all)[/]")
+    lines.append(f"  [dim]{_some(model.inputs)} → {_some(model.outputs)}[/]")
     if model.assumed:
         extents = ", ".join(f"{_name(k)}={v}" for k, v in model.assumed.items())
         lines.append(f"  [dim]assumed {extents} (--shape sets others)[/]")
     return Text.from_markup("\n".join(lines))
+
+
+def _some(signature: Sequence[str]) -> str:
+    """Inputs or outputs, not all of many."""
+    shown = ", ".join(map(_name, signature[:_MOST_VALUES])) or "nothing"
+    hidden = len(signature) - _MOST_VALUES
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
 @dataclass
@@ -182,8 +200,22 @@ def _follows(before: str, name: str) -> bool:
 def _described(component: Component) -> str:
     colour = _COLOURS.get(component.kind, "white")
     role = "" if component.role == component.kind else f" {_name(component.role)}"
-    shape = f" [dim]{attention_text(component.attention)}[/]" if component.attention else ""
-    return f"[{colour}]{component.kind.replace('_', ' ')}[/]{role}{shape}"
+    shape = _shape_of(component)
+    shown = "" if shape is None else f" [dim]{_shape_text(shape)}[/]"
+    return f"[{colour}]{component.kind.replace('_', ' ')}[/]{role}{shown}"
+
+
+def _shape_of(component: Component) -> AttentionShape | RecurrentShape | None:
+    return component.attention or component.recurrent
+
+
+def _shape_text(shape: AttentionShape | RecurrentShape) -> str:
+    if isinstance(shape, AttentionShape):
+        return attention_text(shape)
+    words = [f"{_name(shape.cell).upper()}, {shape.inputs or '?'} → {shape.hidden}"]
+    words += ["both ways"] * (shape.directions == 2)
+    words += [f"{shape.steps} steps" if shape.steps > 1 else "1 step"] * (shape.steps > 0)
+    return ", ".join(words)
 
 
 def attention_text(shape: AttentionShape) -> str:
@@ -195,7 +227,7 @@ def attention_text(shape: AttentionShape) -> str:
     if shape.queries or shape.keys:
         words.append(f"{shape.queries or '?'}×{shape.keys or '?'}")
     words.append("causal" if shape.causal else f"mask {_name(shape.mask)}")
-    words += ["rotary"] * shape.rotary + ["KV cache"] * shape.cache
+    words += ["rotary"] * shape.rotary + ["KV cache"] * shape.cache + ["sinks"] * shape.sinks
     return ", ".join(words)
 
 
@@ -243,19 +275,20 @@ def _bounds(components: Sequence[Component]) -> str:
     return str(*bounds) if len(bounds) == 1 else "mixed"
 
 
-def _attention(profile: WorkloadProfile) -> RenderableType | None:
-    shapes: dict[AttentionShape, int] = {}
-    for c in profile.components:
-        if c.attention is not None:
-            shapes[c.attention] = shapes.get(c.attention, 0) + 1
-    if not shapes:
-        return None
-    lines = [f"  {n} × {attention_text(shape)}" for shape, n in shapes.items()]
-    return Text.from_markup("\n".join(["[bold]attention[/]", *lines]))
+def _shapes(profile: WorkloadProfile) -> RenderableType | None:
+    """What the attention and recurrent layers are, those of one shape together."""
+    lines: list[str] = []
+    for kind in (ComponentKind.ATTENTION, ComponentKind.RECURRENT):
+        shapes = Counter(_shape_of(c) for c in profile.components if c.kind is kind)
+        told = [f"  {n} × {_shape_text(s)}" for s, n in shapes.items() if s is not None]
+        if told:
+            lines += [f"[bold]{kind}[/]", *told]
+    return Text.from_markup("\n".join(lines)) if lines else None
 
 
 def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None:
-    if not profile.opportunities or not most:
+    searched = _searched(profile.searches)
+    if not most or not (profile.opportunities or searched):
         return None
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
@@ -273,7 +306,30 @@ def _opportunities(profile: WorkloadProfile, most: int) -> RenderableType | None
     hidden = len(profile.opportunities) - most
     if hidden > 0:
         parts.append(f"  [dim]and {hidden} more (--opportunities {len(profile.opportunities)})[/]")
+    if searched:
+        parts.append(f"  [dim]{searched}[/]")
     return Group(*parts)
+
+
+_SOUGHT = {"redundant": "equal ones", "pruning": "channels and heads near zero"}
+
+
+def _searched(searches: Sequence[Search]) -> str:
+    """How much of the weights was looked at, and for what."""
+    told = [
+        f"{_share(s.examined, s.bytes)} of {_bytes(s.bytes)} for {_SOUGHT.get(s.kind, s.kind)}"
+        for s in searches
+        if s.bytes
+    ]
+    if not told:
+        return ""
+    limit = max(s.limit for s in searches)
+    return f"weights looked at: {', '.join(told)} (at most {_bytes(limit)} are read for each)"
+
+
+def _share(part: int, whole: int) -> str:
+    """A share in percent, which is 100 only where it is all."""
+    return f"{int(100 * part / whole)}%"
 
 
 def _gain(item: Opportunity) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from noema.dialects.attrs import Modality, Phase, Role
 from noema.dialects.graph import Graph, Node, Tensor
@@ -66,12 +67,14 @@ class Draft:
         parts: Its parts.
         owner: Node → the part that it is in.
         static: Nodes that depend on constants and weights only.
+        live: The others, which compute something, by key and each in program order.
     """
 
     graph: Graph
     parts: list[Part] = field(default_factory=list[Part])
     owner: dict[Node, Part] = field(default_factory=dict[Node, Part])
     static: set[Node] = field(default_factory=set[Node])
+    live: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
 
     def __post_init__(self) -> None:
         for node in self.graph.nodes:
@@ -79,6 +82,8 @@ class Draft:
                 node.operands and all(t.node in self.static for t in node.operands)
             ):
                 self.static.add(node)
+            else:
+                self.live.setdefault(node.key, []).append(node)
 
     def start(self, kind: ComponentKind, role: Role, anchor: Node, anchor_role: Role) -> Part:
         """A new part around a node that is in none yet."""
@@ -106,9 +111,14 @@ class Draft:
 
     def free(self, keys: frozenset[str] | None = None) -> Iterator[Node]:
         """The nodes that are in no part yet, of these keys, in program order."""
-        for node in self.graph.nodes:
-            if (keys is None or node.key in keys) and self.is_free(node):
+        found = [n for k, nodes in self.live.items() if keys is None or k in keys for n in nodes]
+        for node in sorted(found, key=_place):
+            if node not in self.owner:
                 yield node
+
+    def has(self, keys: frozenset[str]) -> bool:
+        """Whether any node that computes something is of these keys."""
+        return not keys.isdisjoint(self.live)
 
     def data(self, node: Node) -> list[Tensor]:
         """The operands that carry data: not weights, and not the shape of a Reshape."""
@@ -158,6 +168,9 @@ class Draft:
                 return node
             self.take(part, after, role)
             node = after
+
+
+_place = attrgetter("index")
 
 
 def _measures(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""Finds embeddings of tokens, positions, types and categories, and recurrent layers."""
+"""Finds embeddings of tokens, positions, types and categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from noema.passes.classification.draft import (
     ATTENTION,
     CONV,
     MOVES,
-    RECURRENT,
     Draft,
     Part,
     strip_moves,
@@ -160,14 +159,7 @@ def _is_cut(table: Tensor) -> bool:
     return table.node is not None and table.node.key in ("onnx.Slice", "onnx.Gather", "embedding")
 
 
-def find_recurrent(draft: Draft) -> None:
-    """Makes a part of each recurrent layer, with the moves that follow it."""
-    for node in draft.free(RECURRENT):
-        part = draft.start(ComponentKind.RECURRENT, Role.RECURRENT_CELL, node, Role.RECURRENT_CELL)
-        draft.epilogue(part, node, Role.SHAPE)
-
-
 def has_sequence_layers(draft: Draft) -> bool:
     """Whether anything in the network works along a sequence."""
-    keys = ATTENTION | RECURRENT | {"softmax"}
-    return any(node.key in keys for node in draft.graph.nodes)
+    is_recurrent = any(part.kind is ComponentKind.RECURRENT for part in draft.parts)
+    return is_recurrent or draft.has(ATTENTION | {"softmax"})

@@ -74,10 +74,16 @@ def _scope(draft: Draft, part: Part, scopes: Mapping[str, str]) -> str:
     joined = known[0]
     for path in known[1:]:
         equal = 0
-        while equal < min(len(joined), len(path)) and joined[equal] == path[equal]:
+        while equal < min(len(joined), len(path)) and _is_module(path[equal], joined[equal]):
             equal += 1
         joined = joined[:equal]
     return ".".join(joined)
+
+
+def _is_module(name: str, module: str) -> bool:
+    """Whether a name is that of a module; tracing numbers later calls of it, `cell_1`."""
+    stem, _, call = name.rpartition("_")
+    return name == module or (stem == module and call.isdigit())
 
 
 def _scope_of(draft: Draft, node: Node, scopes: Mapping[str, str]) -> str:

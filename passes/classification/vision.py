@@ -73,7 +73,7 @@ def _gate(draft: Draft, tensor: Tensor, x: Tensor) -> list[Node] | None:
 
 def find_patches(draft: Draft) -> None:
     """Makes an embedding of each convolution that cuts an image into tokens for attention."""
-    if not any(node.key in ATTENTION or node.key == "softmax" for node in draft.graph.nodes):
+    if not draft.has(ATTENTION | {"softmax"}):
         return
     for conv in draft.free(CONV):
         if not _cuts(conv) or not _from_input(draft, conv.operands[0]):

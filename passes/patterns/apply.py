@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from types import MappingProxyType
 
 from torch_mlir import ir
@@ -20,13 +20,25 @@ from noema.passes.patterns.plugins import REMEDY, described
 from noema.plugins import Plugin
 
 
-@dataclass(eq=False)
-class _Entry:
-    """An op on the work list, by its first result; `gone` once it has been erased."""
+@dataclass(eq=False, slots=True)
+class _Known:
+    """An op of the block that has results.
+
+    Attributes:
+        op: The op.
+        first: Its first result.
+        key: What it is (`noema.dialects.graph.key_of`).
+        place: Where it stands: the place of the op that it was built for, and how many were built
+            for that one before it.
+        waits: Whether it is on the work list.
+        gone: Whether it has been erased.
+    """
 
     op: ir.Operation
     first: ir.Value
     key: str
+    place: tuple[int, ...]
+    waits: bool = False
     gone: bool = False
 
 
@@ -128,63 +140,68 @@ class _Rewriter:
         self._context = context
         self._plugins = plugins
         self._by_root: dict[str, list[_Candidate]] = {}
+        self._by_form: dict[tuple[str, ...], Sequence[_Candidate]] = {}
         self._most = 0
-        # What every op of the block is, by each of its results: an op's own hash is one of its
-        # contents, and changes with its operands. An erased op leaves, since its address may come
-        # back with a new one. Ops without results can be no root and are left out.
-        self._keys: dict[ir.Value, str] = {}
-        # By its first result, where an op stands: that of the op that it took the place of, and
-        # how many were built before it.
-        self._places: dict[ir.Value, tuple[int, ...]] = {}
-        self._waiting: dict[ir.Value, _Entry] = {}
-        self._work: deque[_Entry] = deque()
+        # By each of its results: an op's own hash is one of its contents, and changes with its
+        # operands. An erased op leaves, since its address may come back with a new one. Ops
+        # without results can be no root and are left out.
+        self._known: dict[ir.Value, _Known] = {}
+        self._work: deque[_Known] = deque()
         for place, view in enumerate(block.operations):
             self._learn(view.operation, (place,))
 
     def run(self, patterns: Sequence[Pattern]) -> None:
         self._by_root = {}
+        self._by_form = {}
         for pattern in patterns:
             for root in pattern.roots:
                 self._by_root.setdefault(root, []).append(
                     _Candidate(pattern, frozenset(pattern.reads), self._tallies[pattern.name])
                 )
-        keys, roots = self._keys, self._by_root
-        found = [(p, v) for v, p in self._places.items() if keys[v] in roots]
-        found.sort(key=itemgetter(0))
-        for _, value in found:
-            op = definer(value)
-            assert op is not None
-            self._push(op)
+        roots = self._by_root
+        found = [known for known in self._known.values() if known.key in roots]
+        found.sort(key=attrgetter("place"))
+        for known in found:
+            self._push(known)
         # A rewrite that makes its own root again would go on for ever.
-        self._most = 64 + 16 * len(self._keys)
+        self._most = 64 + 16 * len(self._known)
         while self._work:
-            entry = self._work.popleft()
-            if not entry.gone:
-                del self._waiting[entry.first]
-                self._visit(entry.op, entry.key)
+            known = self._work.popleft()
+            if not known.gone:
+                known.waits = False
+                self._visit(known)
 
-    def _learn(self, op: ir.Operation, place: tuple[int, ...]) -> None:
-        key, results = key_of(op), list(op.results)
+    def _learn(self, op: ir.Operation, place: tuple[int, ...]) -> _Known | None:
+        results = list(op.results)
+        if not results:
+            return None
+        known = _Known(op, results[0], key_of(op), place)
         for result in results:
-            self._keys[result] = key
-        for first in results[:1]:
-            self._places[first] = place
+            self._known[result] = known
+        return known
 
-    def _push(self, op: ir.Operation) -> None:
-        for first in op.results:
-            key = self._keys.get(first, "")
-            # Most ops are no root, in most stages.
-            if key in self._by_root and first not in self._waiting:
-                entry = self._waiting[first] = _Entry(op, first, key)
-                self._work.append(entry)
-            break
+    def _push(self, known: _Known) -> None:
+        # Most ops are no root, in most stages.
+        if not known.waits and known.key in self._by_root:
+            known.waits = True
+            self._work.append(known)
 
-    def _visit(self, op: ir.Operation, key: str) -> None:
-        keys = self._keys
-        read = {keys.get(operand, "") for operand in op.operands}
-        for candidate in self._by_root[key]:
-            if candidate.reads and candidate.reads.isdisjoint(read):
-                continue
+    def _candidates(self, root: _Known) -> Sequence[_Candidate]:
+        """The patterns that may match at an op, by what it is and what it reads."""
+        known = self._known
+        form = (root.key, *[known[v].key if v in known else "" for v in root.op.operands])
+        found = self._by_form.get(form)
+        if found is None:  # a network has few forms, and many ops of each
+            found = self._by_form[form] = [
+                candidate
+                for candidate in self._by_root[root.key]
+                if not candidate.reads or not candidate.reads.isdisjoint(form[1:])
+            ]
+        return found
+
+    def _visit(self, root: _Known) -> None:
+        op = root.op
+        for candidate in self._candidates(root):
             pattern, tally = candidate.pattern, candidate.tally
             start = time.perf_counter()
             tally.tried += 1
@@ -194,7 +211,7 @@ class _Rewriter:
                     tally.found += 1
                     if tally.found > self._most:
                         raise InternalError(f"found {tally.found} times, without an end")
-                    self._replace(op, match, is_ours=pattern.name not in self._plugins)
+                    self._replace(root, match, is_ours=pattern.name not in self._plugins)
                     return
             except Declined as reason:
                 tally.declined[next(iter(node_names(op)), "")] = str(reason)
@@ -211,50 +228,53 @@ class _Rewriter:
             finally:
                 tally.seconds += time.perf_counter() - start
 
-    def _replace(self, root: ir.Operation, match: Match, *, is_ours: bool) -> None:
+    def _replace(self, known: _Known, match: Match, *, is_ours: bool) -> None:
+        root = known.op
         covers = [op for op in match.covers if op != root]
         location = fused_location([*covers, root]) if covers else root.location
         with location, ir.InsertionPoint(root):
             values = match.build()
-        if len(values) != len(root.results):
-            raise InternalError(f"{len(values)} values for {len(root.results)} results")
-        for result, value in zip(root.results, values, strict=True):
+        results = list(root.results)
+        if len(values) != len(results):
+            raise InternalError(f"{len(values)} values for {len(results)} results")
+        for result, value in zip(results, values, strict=True):
             if value is None and is_used(result):
                 raise InternalError("no value for a result that is used")
             if value is not None and value.type != result.type:
                 raise InternalError(f"a value of type {value.type} for one of {result.type}")
-        made = self._adopt([v for v in values if v is not None], self._places[root.results[0]])
+        made: list[ir.Operation] = []
+        self._enter((v for v in values if v is not None), known.place, made)
         if not is_ours:
             _check_ops(made)
         users: list[ir.Operation] = []
-        for result, value in zip(root.results, values, strict=True):
+        for result, value in zip(results, values, strict=True):
             if value is not None:
                 users += [use.owner.operation for use in result.uses]
                 result.replace_all_uses_with(value)
         for user in users:
-            self._push(user)
+            for first in user.results:
+                if first in self._known:  # else it is in a region of an op of the block
+                    self._push(self._known[first])
+                break
         self._erase(root)
-
-    def _adopt(self, values: Iterable[ir.Value], place: tuple[int, ...]) -> list[ir.Operation]:
-        """Enters the ops that `values` come from and that aren't known yet, operands first.
-
-        Args:
-            values: What was built.
-            place: Where: that of the op whose place they take.
-        """
-        made: list[ir.Operation] = []
-        self._enter(values, place, made)
-        return made
 
     def _enter(
         self, values: Iterable[ir.Value], place: tuple[int, ...], made: list[ir.Operation]
     ) -> None:
+        """Enters the ops that `values` come from and that aren't known yet, operands first.
+
+        Args:
+            values: What was built.
+            place: That of the op whose place they take.
+            made: Gets the ops.
+        """
         for value in values:
-            op = None if value in self._keys else definer(value)
+            op = None if value in self._known else definer(value)
             if op is not None:
                 self._enter(op.operands, place, made)
-                self._learn(op, (*place, len(made)))
-                self._push(op)
+                known = self._learn(op, (*place, len(made)))
+                assert known is not None  # `value` is a result of it
+                self._push(known)
                 made.append(op)
 
     def _erase(self, root: ir.Operation) -> None:
@@ -264,15 +284,11 @@ class _Rewriter:
             op = stack.pop()
             operands = dict.fromkeys(op.operands)
             for result in op.results:
-                self._keys.pop(result, None)
-                self._places.pop(result, None)
-                entry = self._waiting.pop(result, None)
-                if entry is not None:
-                    entry.gone = True
+                self._known.pop(result).gone = True
             op.erase()
             dead: dict[ir.Value, ir.Operation] = {}  # by first result: an op may have made several
             for operand in operands:
-                maker = None if is_used(operand) else definer(operand)
-                if maker is not None and not any(is_used(r) for r in maker.results):
-                    dead[maker.results[0]] = maker
+                maker = None if is_used(operand) else self._known.get(operand)
+                if maker is not None and not any(map(is_used, maker.op.results)):
+                    dead[maker.first] = maker.op
             stack += dead.values()

@@ -74,7 +74,7 @@ class RaiseAttention(OnnxRewrite):
         if len(q) == 4:  # case 1
             heads = (0, 0)
         operands = [node.input(i) for i in range(7)]
-        known = [None if v is None else sem.shape_of(v) for v in operands]
+        known = [*(None if v is None else sem.shape_of(v) for v in operands), None]
         wanted, complaint = shapes.attention(known, *heads)
         if complaint:
             return None

@@ -24,7 +24,7 @@ def _with(
     op: ir.Operation, operands: Mapping[int, ir.Value | None], *, is_causal: bool | None = None
 ) -> list[ir.Value | None]:
     """The results of the same attention with some operands replaced."""
-    slots = [*sem.slots(op), *[None] * 7][:7]
+    slots = _operands(op)
     slots = [operands.get(i, v) for i, v in enumerate(slots)]
     attributes = {name: op.attributes[name] for name in op.attributes}
     attributes["operandSegmentSizes"] = ir.DenseI32ArrayAttr.get(
@@ -42,7 +42,7 @@ def _with(
 
 
 def _operands(op: ir.Operation) -> list[ir.Value | None]:
-    return [*sem.slots(op), *[None] * 7][:7]
+    return [*sem.slots(op), *[None] * 8][:8]
 
 
 def _given(op: ir.Operation, slot: int) -> bool:

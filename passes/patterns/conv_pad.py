@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch_mlir import ir
 
 from noema.dialects import sem
+from noema.dialects.elements import integers_in
 from noema.dialects.slots import slots
 from noema.passes.base import PassContext
 from noema.passes.patterns.match import attribute, constant_ints, made_by, number
@@ -48,7 +49,7 @@ class PadIntoConv(Pattern):
         low, high = amounts[:rank], amounts[rank:]
         if any(low[:2]) or any(high[:2]):
             return None
-        pads = list(ir.DenseI64ArrayAttr(root.attributes["pads"]))
+        pads = integers_in(ir.DenseI64ArrayAttr(root.attributes["pads"]))
         spatial = rank - 2
         wider = [p + a for p, a in zip(pads, [*low[2:], *high[2:]], strict=True)]
         assert len(wider) == 2 * spatial

@@ -16,7 +16,6 @@ from noema.passes.patterns.onnx_rewrite import (
     SCALARS,
     OnnxNode,
     OnnxRewrite,
-    element_of,
     elementwise,
     with_shape,
 )
@@ -220,5 +219,4 @@ def _may_train(training_mode: ir.Value | None) -> bool:
 
 
 def _scalars(node: OnnxNode) -> bool:
-    values = [v for v in (*node.inputs, node.outputs[0]) if v is not None]
-    return all(element_of(v) in SCALARS for v in values)
+    return node.elements <= SCALARS

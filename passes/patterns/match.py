@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.dialects import sem
-from noema.dialects.elements import to_array
+from noema.dialects.elements import integers_in, to_array
 from noema.dialects.graph import definer, key_of, name_of
 from noema.passes.base import PassContext
 
@@ -106,7 +106,7 @@ def integer(op: ir.Operation, name: str, default: int) -> int:
 def integers(op: ir.Operation, name: str) -> list[int] | None:
     """An INTS attribute of the ONNX node in a `sem.onnx`."""
     found = attribute(op, name)
-    return None if found is None else list(ir.DenseI64ArrayAttr(found))
+    return None if found is None else integers_in(ir.DenseI64ArrayAttr(found))
 
 
 def version(op: ir.Operation) -> int:

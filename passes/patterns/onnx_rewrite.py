@@ -15,7 +15,7 @@ import numpy as np
 from torch_mlir import ir
 
 from noema.dialects import sem
-from noema.dialects.elements import dtype_of, spelling, to_attribute
+from noema.dialects.elements import dtype_of, integers_in, spelling, to_attribute
 
 FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
 """Element types that named ops compute in."""
@@ -24,41 +24,49 @@ SCALARS = FLOATS | INTEGERS | {"i1"}
 """Element types of `sem.elementwise`; narrower and complex ones stay `sem.onnx`."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class OnnxNode:
     """A `sem.onnx` op, read as an ONNX node of the default domain.
 
     Attributes:
         op: The op.
         op_type: ONNX operator.
-        version: Opset version of the model.
         inputs: By ONNX input position; None where omitted, and none after the last present.
         outputs: The same for outputs.
         attributes: The node's attributes.
     """
 
-    op: ir.OpView
+    op: ir.Operation
     op_type: str
-    version: int
     inputs: Sequence[ir.Value | None]
     outputs: Sequence[ir.Value | None]
     attributes: ir.DictAttr
 
     @staticmethod
-    def of(op: ir.OpView) -> OnnxNode | None:
-        """The node that an op holds; None if it isn't one of ONNX's own operators."""
-        if op.operation.name != "sem.onnx":
-            return None
-        if ir.StringAttr(op.attributes["domain"]).value not in ("", "ai.onnx"):
+    def of(op: ir.Operation) -> OnnxNode | None:
+        """The node that a `sem.onnx` holds; None if it isn't one of ONNX's own operators."""
+        held = op.attributes
+        if ir.StringAttr(held["domain"]).value not in ("", "ai.onnx"):
             return None
         return OnnxNode(
             op,
-            ir.StringAttr(op.attributes["op_type"]).value,
-            ir.IntegerAttr(op.attributes["version"]).value,
+            ir.StringAttr(held["op_type"]).value,
             sem.slots(op),
             sem.slots(op, "result"),
-            ir.DictAttr(op.attributes["attrs"]),
+            ir.DictAttr(held["attrs"]),
         )
+
+    @property
+    def version(self) -> int:
+        """Opset version of the model."""
+        return ir.IntegerAttr(self.op.attributes["version"]).value
+
+    @property
+    def elements(self) -> set[str]:
+        """Spellings of the element types of all inputs and of the first output."""
+        # Most of them have one type, and comparing types is quicker than spelling them.
+        types = {v.type for v in (*self.inputs, self.outputs[0]) if v is not None}
+        return {spelling(ir.RankedTensorType(t).element_type) for t in types}
 
     def input(self, position: int) -> ir.Value | None:
         """The input at an ONNX position; None if omitted."""
@@ -97,7 +105,7 @@ class OnnxNode:
         """An INTS attribute."""
         if name not in self.attributes:
             return list(default)
-        return list(ir.DenseI64ArrayAttr(self.attributes[name]))
+        return integers_in(ir.DenseI64ArrayAttr(self.attributes[name]))
 
     def axis(self, default: int) -> int | None:
         """The `axis` attribute counted from the front of the first input; None if it is outside."""
@@ -111,8 +119,8 @@ class OnnxNode:
 
     def is_of(self, elements: Collection[str]) -> bool:
         """Whether all inputs and the first output have one element type, one of `elements`."""
-        kinds = {element_of(v) for v in (*self.inputs, self.outputs[0]) if v is not None}
-        return len(kinds) == 1 and kinds <= set(elements)
+        kinds = self.elements
+        return len(kinds) == 1 and kinds.pop() in elements
 
 
 class OnnxRewrite(ABC):

@@ -29,6 +29,7 @@ from noema.passes.patterns.operands import (
 )
 from noema.passes.patterns.pattern import Declined, Match, Pattern
 from noema.passes.patterns.scores import Scores, build_mask, heads_in, scores_of
+from noema.passes.patterns.sinks import drops_last, sinks_of
 
 _RESHAPES = frozenset({"onnx.Reshape", "onnx.Unsqueeze", "onnx.Squeeze"})
 _STEPS_OF_PROBABILITIES = (
@@ -42,11 +43,12 @@ _STEPS = 6
 
 @dataclass(frozen=True)
 class _Probabilities:
-    """What weighs the values: the softmax, and the ops after it."""
+    """What weighs the values: the softmax, and the ops after it, which may drop its last column."""
 
     softmax: ir.Operation
     covers: tuple[ir.Operation, ...]
     heads: int | None
+    drops_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class ScaledDotProductAttention(Pattern):
     5. Keys and values repeated for groups of queries aren't.
     6. cap · tanh(scores / cap) is a softcap.
     7. vᵀ softmax(…)ᵀ, channels first, gives the transpose of the result.
+    8. One more score is joined to those of each query and dropped after the softmax (`sinks.py`).
 
     Keys and values that are weights are something else: a router, or a memory.
     """
@@ -103,16 +106,19 @@ class ScaledDotProductAttention(Pattern):
             return None
         weights, values, flipped = root.operands[0], root.operands[1], False
         flags = [_flag(root, name) for name in ("transpose_lhs", "transpose_rhs")]
-        probabilities = None if flags[0] else _probabilities(weights)
+        probabilities = None if flags[0] else _probabilities(weights, context)
         if probabilities is None:  # case 7
             weights, values = values, weights
             flags = [not flags[1], not flags[0]]
-            probabilities = _probabilities(weights, columns=flags[0])
+            probabilities = _probabilities(weights, context, columns=flags[0])
             flipped = True
         if probabilities is None:
             return None
         softmax = probabilities.softmax
-        scores = scores_of(softmax.operands[0])
+        joined = None
+        if probabilities.drops_last:  # case 8
+            joined = sinks_of(softmax.operands[0], context)
+        scores = scores_of(softmax.operands[0] if joined is None else joined.scores)
         if scores is None:
             return None
         if len(sem.shape_of(scores.product.results[0])) not in (3, 4, 5):
@@ -121,27 +127,35 @@ class ScaledDotProductAttention(Pattern):
         _check_masks(scores, operands)
         covers = [
             *scores.covers,
+            *(() if joined is None else joined.covers),
             softmax,
             *probabilities.covers,
             *(op for rows in (operands.q, operands.k, operands.v) for op in rows.covers),
             root,
         ]
-        return Match(list(dict.fromkeys(covers)), lambda: [_build(root, scores, operands, flipped)])
+        sinks = None if joined is None else joined.sinks
+        return Match(
+            list(dict.fromkeys(covers)),
+            lambda: [_build(root, scores, operands, sinks, flipped)],
+        )
 
 
 def _flag(matmul: ir.Operation, name: str) -> bool:
     return bool(ir.IntegerAttr(matmul.attributes[name]).value)
 
 
-def _probabilities(value: ir.Value, columns: bool = False) -> _Probabilities | None:
+def _probabilities(
+    value: ir.Value, context: PassContext, columns: bool = False
+) -> _Probabilities | None:
     """The softmax over keys that a value is, through what exporters put after it.
 
     Args:
         value: Operand of the product with the values.
+        context: What constants are read from.
         columns: Whether it lies transposed, (…, keys, queries).
     """
     covers: list[ir.Operation] = []
-    heads = None
+    heads, drops = None, False
     for _ in range(_STEPS):
         op = definer(value)
         if op is None:
@@ -152,7 +166,7 @@ def _probabilities(value: ir.Value, columns: bool = False) -> _Probabilities | N
             axis = ir.IntegerAttr(op.attributes["axis"]).value
             if axis != last or columns or _flag(op, "log"):
                 return None
-            return _Probabilities(op, tuple(covers), heads)
+            return _Probabilities(op, tuple(covers), heads, drops)
         covers.append(op)
         if key == "elementwise.cast":
             value = op.operands[0]
@@ -175,18 +189,12 @@ def _probabilities(value: ir.Value, columns: bool = False) -> _Probabilities | N
                 return None
             columns = False
             value = op.operands[0]
-        elif key == "onnx.Slice":
-            return _sliced(op)
+        elif key == "onnx.Slice" and not columns and not drops and drops_last(op, context):
+            drops = True
+            value = op.operands[0]
         else:
             return None
     return None
-
-
-def _sliced(op: ir.Operation) -> None:
-    """Probabilities of which some are left out: of sinks, which no operand of ours stands for."""
-    softmax = made_by(op.operands[0], "softmax")
-    if softmax is not None and made_by(softmax.operands[0], "onnx.Concat", "elementwise.sub"):
-        scores_of(softmax.operands[0])  # raises, if it is about scores
 
 
 def _operands(
@@ -268,7 +276,13 @@ def _check_masks(scores: Scores, operands: _Operands) -> None:
                 raise Declined("a mask over one of two dimensions of heads")
 
 
-def _build(root: ir.Operation, scores: Scores, found: _Operands, flipped: bool) -> ir.Value:
+def _build(
+    root: ir.Operation,
+    scores: Scores,
+    found: _Operands,
+    sinks: ir.Value | None,
+    flipped: bool,
+) -> ir.Value:
     q, k, v = (to_heads(r.build(), found.heads) for r in (found.q, found.k, found.v))
     wide = element_of(q) == "f64"
     mask = build_mask(scores.terms, found.heads, wide)
@@ -281,7 +295,7 @@ def _build(root: ir.Operation, scores: Scores, found: _Operands, flipped: bool) 
     if flipped or len(result) != 4:
         type_ = with_shape((*out[:2], shapes[0][2], shapes[2][3]), v)
     y = build_attention(
-        [q, k, v, mask],
+        [q, k, v, mask, None, None, None, sinks],
         [type_],
         scale=scores.scale * found.q.factor * found.k.factor,
         softcap=scores.softcap,

@@ -45,19 +45,20 @@ KINDS: Mapping[str, frozenset[str]] = {
     "resnet-basic": frozenset({"conv", "gemm", "pool", "winograd"}),
     "resnet-bottleneck": frozenset({"conv", "gemm", "pool"}),
     "mobilenet": frozenset({"conv", "depthwise", "gemm", "pool"}),
+    "resnet-any-size": frozenset({"conv", "gemm", "pool", "winograd"}),
+    "mobilenet-any-size": frozenset({"conv", "depthwise", "gemm", "pool"}),
     "efficientnet": frozenset({"conv", "depthwise", "gemm", "pool"}),
     "unet": frozenset({"conv", "gemm", "pool", "winograd"}),
-    "dlrm": frozenset({"gemm"}),
-    "clip": TRANSFORMER | {"conv"},
+    "dlrm": frozenset({"batch_gemm", "gemm"}),  # pairs of embeddings
+    "clip": TRANSFORMER | {"batch_gemm", "conv"},  # images × texts
 }
 """What each network should be served by; of the two kernels for 3×3 convolutions either will do."""
 
+_OUTER = "an outer product, which IREE makes together with what reads it"
 EXPECTED = {
-    "llama": {"a product without a weight"},  # positions × frequencies
-    "llama-cache": {"a product without a weight"},
+    "llama": {_OUTER},  # positions × frequencies
+    "llama-cache": {_OUTER},
     "unet": {"a norm of kind group"},
-    "dlrm": {"a product without a weight"},  # pairs of embeddings
-    "clip": {"a product without a weight"},  # images × texts
 }
 """Reasons to do without a kernel; in a network that isn't named here none does."""
 
@@ -104,6 +105,13 @@ def test_bf16_products_take_bf16_operands(name: str) -> None:
             assert ("bf16" in elements) == (kernel.kind != "depthwise"), kernel.describe()
 
 
+IMAGES: Sequence[Mapping[str, int]] = [
+    {"batch": 2, "height": 1, "width": 3},
+    {"batch": 1, "height": 33, "width": 97},
+    {"batch": 1, "height": 160, "width": 31},
+]
+"""Smaller than any window, and larger than what tiles are chosen for."""
+
 SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {
     "bert": [{"batch": 1, "sequence": 1}, {"batch": 3, "sequence": 17}],
     "gpt2-cache": [
@@ -112,6 +120,8 @@ SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {
     ],
     "resnet-bottleneck": [{"batch": 1}, {"batch": 5}],
     "mobilenet": [{"batch": 1}, {"batch": 3}],
+    "resnet-any-size": IMAGES,
+    "mobilenet-any-size": IMAGES,
 }
 """Extents to run the programs of unknown ones on: odd ones, and single ones."""
 

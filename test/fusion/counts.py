@@ -10,6 +10,8 @@ import onnx
 from torch_mlir import ir
 
 from models.exports import Counts
+from noema.analysis.recurrence import recurrence_of
+from noema.dialects.attrs import Role
 from noema.dialects.context import new_context
 from noema.dialects.graph import Graph, Node
 from noema.dialects.opset import EXPANDED
@@ -18,6 +20,7 @@ from noema.frontend.onnx import from_proto
 from noema.passes.driver import run_pipeline
 from noema.passes.registry import default_pipeline
 from noema.pipeline import pass_context
+from noema.workload import ComponentKind
 
 
 def understood(model: onnx.ModelProto) -> ir.Module:
@@ -35,7 +38,19 @@ def found_in(module: ir.Module) -> Counts:
     normalisation is left out: most exporters fold it into the convolution before it.
     """
     graph = Graph.of(module)
-    keys = Counter(node.key for node in graph.nodes)
+    cells: dict[str, list[Node]] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        component, kind, _ = _labels(node)
+        if kind == ComponentKind.RECURRENT:
+            cells.setdefault(component, []).append(node)
+        else:
+            nodes.append(node)
+    shapes = [recurrence_of(c, {n: Role(_labels(n)[2]) for n in c}) for c in cells.values()]
+    recurrent = Counter[str]()
+    for shape in shapes:
+        recurrent[shape.cell] += shape.directions
+    keys = Counter(node.key for node in nodes)
     norms, activations = (
         {key.partition(".")[2]: n for key, n in keys.items() if key.startswith(prefix)}
         for prefix in ("norm.", "activation.")
@@ -48,20 +63,25 @@ def found_in(module: ir.Module) -> Counts:
         attention=keys["attention"],
         norms=norms,
         activations=activations,
-        glu=sum(map(_is_gated, graph.nodes)),
+        glu=sum(map(_is_gated, nodes)),
         rope=keys["rope"],
         embeddings=keys["embedding"],
+        recurrent=recurrent,
     )
+
+
+def _labels(node: Node) -> tuple[str, str, str]:
+    """Component, kind and role; empty where the op wasn't classified."""
+    attributes = node.op.attributes
+    names = ("sem.component", "sem.kind", "sem.role")
+    a, b, c = (ir.StringAttr(attributes[n]).value if n in attributes else "" for n in names)
+    return a, b, c
 
 
 def attention_components(module: ir.Module) -> int:
     """How many components are attention: each is one layer, whatever it is made of."""
-    names: set[str] = set()
-    for node in Graph.of(module).nodes:
-        attributes = node.op.attributes
-        if "sem.kind" in attributes and ir.StringAttr(attributes["sem.kind"]).value == "attention":
-            names.add(ir.StringAttr(attributes["sem.component"]).value)
-    return len(names)
+    labels = map(_labels, Graph.of(module).nodes)
+    return len({component for component, kind, _ in labels if kind == ComponentKind.ATTENTION})
 
 
 def _is_gated(node: Node) -> bool:

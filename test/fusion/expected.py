@@ -77,7 +77,12 @@ def _dlrm(c: Any) -> Counts:
 
 
 def _tagger(c: Any) -> Counts:
-    return Counts(embeddings=1)
+    directions = 2 if c.bidirectional else 1
+    return Counts(embeddings=1, recurrent={c.cell.lower(): directions * c.layers})
+
+
+def _cells(c: Any) -> Counts:
+    return Counts(embeddings=1, recurrent={c.cell.lower(): c.layers})
 
 
 def _clip(c: Any) -> Counts:
@@ -100,6 +105,7 @@ def _audio(c: Any) -> Counts:
 _BY_CONFIG: Mapping[str, Callable[[Any], Counts]] = MappingProxyType(
     {
         "AudioConfig": _audio,
+        "CellsConfig": _cells,
         "ClipConfig": _clip,
         "DlrmConfig": _dlrm,
         "EfficientNetConfig": _efficientnet,

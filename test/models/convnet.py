@@ -14,7 +14,10 @@ from .layers import linear, swish
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """Sizes of a ResNet: ``blocks`` residual blocks of ``widths`` channels in each stage."""
+    """Sizes of a ResNet: ``blocks`` residual blocks of ``widths`` channels in each stage.
+
+    Where ``sized`` is false, height and width of the image are symbolic dimensions.
+    """
 
     blocks: tuple[int, ...] = (1, 1)
     widths: tuple[int, ...] = (8, 16)
@@ -22,17 +25,22 @@ class ResNetConfig:
     stem: int = 8
     classes: int = 10
     image: int = 32
+    sized: bool = True
 
 
 @dataclass(frozen=True)
 class MobileNetConfig:
-    """Sizes of a MobileNetV2: stages of (expansion, channels, blocks, stride)."""
+    """Sizes of a MobileNetV2: stages of (expansion, channels, blocks, stride).
+
+    Where ``sized`` is false, height and width of the image are symbolic dimensions.
+    """
 
     stages: tuple[tuple[int, int, int, int], ...] = ((1, 8, 1, 1), (6, 12, 2, 2), (6, 16, 2, 2))
     stem: int = 8
     last: int = 32
     classes: int = 10
     image: int = 32
+    sized: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,9 @@ def conv_bn(
         return g.op("BatchNormalization", x, *stored, epsilon=epsilon)
 
 
-def _image(g: Graph, size: int) -> str:
-    return g.input("image", np.float32, ("batch", 3, size, size))
+def _image(g: Graph, size: int, sized: bool = True) -> str:
+    side = (size, size) if sized else ("height", "width")
+    return g.input("image", np.float32, ("batch", 3, *side))
 
 
 def _relu(g: Graph, name: str, x: str) -> str:
@@ -123,7 +132,7 @@ def _global_average(g: Graph, x: str) -> str:
 
 def build_resnet(g: Graph, c: ResNetConfig) -> None:
     """Image [N, 3, size, size] -> logits [N, classes]."""
-    x = _image(g, c.image)
+    x = _image(g, c.image, c.sized)
     x = conv_bn(g, "conv1", "bn1", x, 3, c.stem, kernel=7, stride=2)
     x = _relu(g, "relu", x)
     with g.scope("maxpool"):
@@ -164,7 +173,7 @@ def _join(g: Graph, x: str, y: str, n_in: int, n_out: int, stride: int) -> str:
 
 def build_mobilenet(g: Graph, c: MobileNetConfig) -> None:
     """Image [N, 3, size, size] -> logits [N, classes]."""
-    x = _image(g, c.image)
+    x = _image(g, c.image, c.sized)
     with g.scope("features", "features.0"):
         x = _relu6(g, conv_bn(g, "0", "1", x, 3, c.stem, kernel=3, stride=2))
     channels, number = c.stem, 1
@@ -248,5 +257,5 @@ def image_inputs(
     dims: Mapping[str, int],
 ) -> dict[str, Array]:
     """A batch of standard normal images."""
-    shape = (dims["batch"], 3, c.image, c.image)
+    shape = (dims["batch"], 3, dims.get("height", c.image), dims.get("width", c.image))
     return {"image": rng.standard_normal(shape, dtype=np.float32)}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from .audio import AudioConfig, audio_inputs, build_audio, frames
 from .catalog import Network
+from .cells import CellsConfig, build_cells, cells_inputs
 from .clip import ClipConfig, build_clip, clip_inputs
 from .convnet import (
     EfficientNetConfig,
@@ -36,6 +37,7 @@ def _total(config: object, dims: Mapping[str, int]) -> Mapping[str, int]:
 
 
 _BATCH = _dims(batch=3)
+_IMAGE = _dims(batch=2, height=37, width=45)
 _TOKENS = _dims(batch=2, sequence=7)
 _CACHED = _dims(batch=2, sequence=3, past_sequence=5)
 
@@ -66,6 +68,22 @@ CATALOG: tuple[Network, ...] = (
         build_resnet,
         image_inputs,
     ),
+    Network(
+        "resnet-any-size",
+        "vision",
+        ResNetConfig(sized=False),
+        _IMAGE,
+        build_resnet,
+        image_inputs,
+    ),
+    Network(
+        "mobilenet-any-size",
+        "vision",
+        MobileNetConfig(sized=False),
+        _IMAGE,
+        build_mobilenet,
+        image_inputs,
+    ),
     Network("mobilenet", "vision", MobileNetConfig(), _BATCH, build_mobilenet, image_inputs),
     Network(
         "efficientnet", "vision", EfficientNetConfig(), _BATCH, build_efficientnet, image_inputs
@@ -81,6 +99,8 @@ CATALOG: tuple[Network, ...] = (
         build_tagger,
         tagger_inputs,
     ),
+    Network("lstm-cells", "recurrent", CellsConfig(), _BATCH, build_cells, cells_inputs),
+    Network("gru-cells", "recurrent", CellsConfig(cell="GRU"), _BATCH, build_cells, cells_inputs),
     Network(
         "clip",
         "multimodal",

@@ -8,8 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from noema.analysis.hardware import describe
 from noema.assumed import Assumptions, Dimension, is_cache
 from noema.frontend.onnx import read_model
+from noema.understanding import analyze_model, read_assuming
 
 
 def _extent(symbol: str, index: int = 1, rank: int = 2, *, is_float: bool = False) -> int:
@@ -93,6 +95,35 @@ def test_a_model_is_read_with_what_is_pinned_and_assumed(tmp_path: Path) -> None
         "past": (2, 3, 512, 4),
     }
     assert assume.made == {"sequence": 1, "past": 512, "past + sequence": 513, "past[1]": 3}
+
+
+def test_the_profile_shows_symbols_with_what_stands_for_them(tmp_path: Path) -> None:
+    inputs = [
+        helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "sequence"]),
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 6, 4]),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("a", TensorProto.INT64, ["sequence", "batch"]),
+        helper.make_tensor_value_info("b", TensorProto.FLOAT, [None, 24]),
+        helper.make_empty_tensor_value_info("c"),
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["ids"], ["a"]),
+        helper.make_node("Flatten", ["x"], ["b"]),
+        helper.make_node("Neg", ["x"], ["c"]),
+    ]
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    file = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
+    model, assumed = read_assuming(file, {"ids": (3, None)})
+    found = analyze_model(model, describe(), assumed=assumed).model
+    assert found.inputs == ("ids: int64[batch=3, sequence=128]", "x: float32[?=1, 6, 4]")
+    assert found.outputs == (
+        "a: int64[sequence=128, batch=3]",
+        "b: float32[1, 24]",
+        "c: float32[1, 6, 4]",
+    )
+    assert found.assumed == {"sequence": 128, "x[0]": 1}
 
 
 @pytest.mark.parametrize(

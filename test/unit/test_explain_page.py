@@ -52,7 +52,7 @@ def test_what_it_shows_is_what_is_printed() -> None:
     shown = [text for language, text in blocks if not language]
     assert len(shown) == 3
     for text in shown:
-        for word in re.findall(r"[A-Za-z_.]{4,}", text):
+        for word in re.findall(r"[A-Za-z_][\w.]{3,}", text):
             assert word in words or word in ("memory", "compute"), word
 
 

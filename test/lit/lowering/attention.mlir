@@ -35,7 +35,7 @@ func.func @main(%x: tensor<?x4x?x8xf32>, %y: tensor<?x2x?x8xf32>, %z: tensor<?x2
 func.func @main(%x: tensor<2x4x3x8xf32>, %y: tensor<2x2x3x8xf32>, %p: tensor<2x2x5x8xf32>) -> (tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>) {
   %0:2 = "sem.attention"(%x, %y, %y, %p, %p) {
     scale = 0.5 : f64, is_causal = true, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64,
-    operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 0>, resultSegmentSizes = array<i32: 1, 1, 0, 0>
+    operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 1, 0, 0>
   } : (tensor<2x4x3x8xf32>, tensor<2x2x3x8xf32>, tensor<2x2x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>) -> (tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>)
   return %0#0, %0#1 : tensor<2x4x3x8xf32>, tensor<2x2x8x8xf32>
 }
@@ -106,7 +106,27 @@ func.func @main(%q: tensor<?x1x4xf32>, %k: tensor<?x1x2xf32>, %v: tensor<?x1x2xf
 // CHECK-NOT: "util.optimization_barrier"
 // CHECK: linalg.softmax
 func.func @main(%x: tensor<?x4x?x8xf32>, %y: tensor<?x4x?x8xf32>, %z: tensor<?x4x?x8xf32>, %w: tensor<8x3xf32>) -> (tensor<?x4x?x8xf32>, tensor<?x4x?x3xf32>) {
-  %0 = "sem.attention"(%x, %y, %z) {is_causal = false, kv_num_heads = 0 : i64, q_num_heads = 0 : i64, scale = 0.5 : f64, softcap = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
+  %0 = "sem.attention"(%x, %y, %z) {is_causal = false, kv_num_heads = 0 : i64, q_num_heads = 0 : i64, scale = 0.5 : f64, softcap = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
   %1 = "sem.matmul"(%x, %w) {transpose_lhs = false, transpose_rhs = false} : (tensor<?x4x?x8xf32>, tensor<8x3xf32>) -> tensor<?x4x?x3xf32>
   return %0, %1 : tensor<?x4x?x8xf32>, tensor<?x4x?x3xf32>
+}
+
+// -----
+
+// One more score takes its share of each softmax: it counts in the largest and in the sum.
+// CHECK-LABEL: func.func @main(
+// CHECK: arith.maximumf
+// CHECK: arith.maximumf
+// CHECK: math.exp
+// CHECK: arith.addf
+// CHECK: math.exp
+// CHECK: arith.addf
+// CHECK: arith.divf
+// CHECK-NOT: linalg.softmax
+func.func @main(%x: tensor<2x4x3x8xf32>, %y: tensor<2x2x5x8xf32>, %s: tensor<1x4x1x1xf32>) -> tensor<2x4x3x8xf32> {
+  %0 = "sem.attention"(%x, %y, %y, %s) {
+    scale = 0.5 : f64, is_causal = false, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64,
+    operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 1>, resultSegmentSizes = array<i32: 1, 0, 0, 0>
+  } : (tensor<2x4x3x8xf32>, tensor<2x2x5x8xf32>, tensor<2x2x5x8xf32>, tensor<1x4x1x1xf32>) -> tensor<2x4x3x8xf32>
+  return %0 : tensor<2x4x3x8xf32>
 }

@@ -49,14 +49,36 @@ func.func @main(%x: tensor<1x8x8x3xf32>) -> tensor<1x4x4x3xf32> {
 
 // An average divides by how many elements lie inside: 2 at the beginning, else 3.
 // CHECK-LABEL: func.func @main(
-// CHECK: dense<{{\[\[}}2.000000e+00], [3.000000e+00], [3.000000e+00]]>
 // CHECK: arith.addf
+// CHECK: %[[I:.*]] = linalg.index 1
+// CHECK: %[[AT:.*]] = arith.muli %[[I]], %c2
+// CHECK-NEXT: %[[LEFT:.*]] = arith.subi %c7, %[[AT]]
+// CHECK-NEXT: %[[OUT:.*]] = arith.subi %c1, %[[AT]]
+// CHECK-NEXT: %[[LOW:.*]] = arith.maxsi %[[OUT]], %c0
+// CHECK-NEXT: %[[HIGH:.*]] = arith.minsi %[[LEFT]], %c3
+// CHECK-NEXT: arith.subi %[[HIGH]], %[[LOW]]
 // CHECK: arith.divf
 func.func @main(%x: tensor<1x6x3xf32>) -> tensor<1x3x3xf32> {
   %0 = "sem.pool"(%x) {
     kind = "average", kernel = array<i64: 3>, strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 1, 0>, include_pad = false
   } : (tensor<1x6x3xf32>) -> tensor<1x3x3xf32>
   return %0 : tensor<1x3x3xf32>
+}
+
+// -----
+
+// The average of a whole image of any size.
+// CHECK-LABEL: func.func @main(
+// CHECK: arith.addf
+// CHECK: %[[H:.*]] = tensor.dim %arg0, %c1
+// CHECK-NEXT: %[[W:.*]] = tensor.dim %arg0, %c2
+// CHECK-NEXT: %[[COUNT:.*]] = arith.muli %[[H]], %[[W]]
+// CHECK: arith.divf
+func.func @main(%x: tensor<1x?x?x3xf32>) -> tensor<1x1x1x3xf32> {
+  %0 = "sem.pool"(%x) {
+    kind = "average", kernel = array<i64>, strides = array<i64>, dilations = array<i64>, pads = array<i64>, include_pad = false
+  } : (tensor<1x?x?x3xf32>) -> tensor<1x1x1x3xf32>
+  return %0 : tensor<1x1x1x3xf32>
 }
 
 // -----

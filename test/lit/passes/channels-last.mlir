@@ -37,7 +37,7 @@ func.func @patches(%x: tensor<1x3x8x8xf32>) -> tensor<1x4x6xf32> {
 // Poolings become sem.pool: ceil_mode shows in the padding, and a mean over the positions is one.
 // CHECK-LABEL: func.func @pools(
 // CHECK: "sem.pool"({{.*}}kernel = array<i64: 3, 3>, kind = "max", pads = array<i64: 0, 0, 1, 1>{{.*}} -> tensor<1x4x4x4xf32>
-// CHECK: "sem.pool"({{.*}}kernel = array<i64: 4, 4>, kind = "average"{{.*}} -> tensor<1x1x1x4xf32>
+// CHECK: "sem.pool"({{.*}}kernel = array<i64>, kind = "average"{{.*}} -> tensor<1x1x1x4xf32>
 // CHECK-NEXT: %{{.*}} = "sem.constant"
 // CHECK-NEXT: %[[R:.*]] = "sem.onnx"({{.*}}op_type = "Reshape"{{.*}} -> tensor<1x4xf32>
 // CHECK-NEXT: return %[[R]]
@@ -48,4 +48,19 @@ func.func @pools(%x: tensor<1x3x8x8xf32>) -> tensor<1x4xf32> {
   %1 = "sem.onnx"(%0) {attrs = {ceil_mode = 1 : i64, kernel_shape = array<i64: 3, 3>, strides = array<i64: 2, 2>}, domain = "", op_type = "MaxPool", version = 24 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x4x8x8xf32>) -> tensor<1x4x4x4xf32>
   %2 = "sem.onnx"(%1, %axes) {attrs = {keepdims = 0 : i64}, domain = "", op_type = "ReduceMean", version = 24 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x4x4x4xf32>, tensor<2xi64>) -> tensor<1x4xf32>
   return %2 : tensor<1x4xf32>
+}
+
+// An image of unknown size: the same, but for pads that would follow from the size.
+// CHECK-LABEL: func.func @any_size(
+// CHECK: "sem.conv"({{.*}}channels_last{{.*}} -> tensor<1x?x?x4xf32>
+// CHECK: "sem.pool"({{.*}}kernel = array<i64: 2, 2>, kind = "max"{{.*}} -> tensor<1x?x?x4xf32>
+// CHECK: "sem.pool"({{.*}}kernel = array<i64: 3, 3>, kind = "average", pads = array<i64: 1, 1, 1, 1>{{.*}} -> tensor<1x?x?x4xf32>
+// CHECK: "sem.pool"({{.*}}kernel = array<i64>, kind = "max"{{.*}} -> tensor<1x1x1x4xf32>
+func.func @any_size(%x: tensor<1x3x?x?xf32>) -> (tensor<1x4x1x1xf32>, tensor<1x4x?x?xf32>) {
+  %w = "sem.param"() {parameter = "w"} : () -> tensor<4x3x3x3xf32>
+  %0 = "sem.conv"(%x, %w) {dilations = array<i64: 1, 1>, groups = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0>, pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>} : (tensor<1x3x?x?xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x?x?xf32>
+  %1 = "sem.onnx"(%0) {attrs = {kernel_shape = array<i64: 2, 2>, strides = array<i64: 2, 2>}, domain = "", op_type = "MaxPool", version = 24 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x4x?x?xf32>) -> tensor<1x4x?x?xf32>
+  %2 = "sem.onnx"(%1) {attrs = {auto_pad = "SAME_UPPER", kernel_shape = array<i64: 3, 3>}, domain = "", op_type = "AveragePool", version = 24 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x4x?x?xf32>) -> tensor<1x4x?x?xf32>
+  %3 = "sem.onnx"(%2) {attrs = {}, domain = "", op_type = "GlobalMaxPool", version = 24 : i64, operandSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>} : (tensor<1x4x?x?xf32>) -> tensor<1x4x1x1xf32>
+  return %3, %2 : tensor<1x4x1x1xf32>, tensor<1x4x?x?xf32>
 }

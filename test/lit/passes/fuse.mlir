@@ -32,14 +32,27 @@ func.func @residual(%x: tensor<8x16xf32>, %y: tensor<8x16xf32>) -> tensor<8x32xf
   return %2 : tensor<8x32xf32>
 }
 
-// What two others read stays a tensor; so does a product of two activations.
+// What two others read stays a tensor.
 // CHECK-LABEL: func.func @apart(
 // CHECK-NOT: sem.fused
-func.func @apart(%x: tensor<8x16xf32>, %y: tensor<16x32xf32>) -> (tensor<8x32xf32>, tensor<8x32xf32>, tensor<8x32xf32>) {
+func.func @apart(%x: tensor<8x16xf32>) -> (tensor<8x32xf32>, tensor<8x32xf32>) {
   %w = "sem.param"() {parameter = "w"} : () -> tensor<16x32xf32>
   %0 = "sem.matmul"(%x, %w) {transpose_lhs = false, transpose_rhs = false} : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
   %1 = "sem.activation"(%0) {alpha = 0.0 : f32, beta = 0.0 : f32, kind = "relu"} : (tensor<8x32xf32>) -> tensor<8x32xf32>
-  %2 = "sem.matmul"(%x, %y) {transpose_lhs = false, transpose_rhs = false} : (tensor<8x16xf32>, tensor<16x32xf32>) -> tensor<8x32xf32>
-  %3 = "sem.activation"(%2) {alpha = 0.0 : f32, beta = 0.0 : f32, kind = "relu"} : (tensor<8x32xf32>) -> tensor<8x32xf32>
-  return %0, %1, %3 : tensor<8x32xf32>, tensor<8x32xf32>, tensor<8x32xf32>
+  return %0, %1 : tensor<8x32xf32>, tensor<8x32xf32>
+}
+
+// A product of two activations takes what refines it too: here a scale and a mask of its shape.
+// CHECK-LABEL: func.func @scores(
+// CHECK: "sem.fused"() ({
+// CHECK-NEXT: %[[P:.*]] = "sem.matmul"(%arg0, %arg1)
+// CHECK-NEXT: %[[S:.*]] = "sem.elementwise"(%[[P]], %{{.*}}) {kind = "mul"
+// CHECK-NEXT: %[[M:.*]] = "sem.elementwise"(%[[S]], %arg2) {kind = "add"
+// CHECK-NEXT: "sem.yield"(%[[M]])
+func.func @scores(%q: tensor<4x8x16xf32>, %k: tensor<4x6x16xf32>, %m: tensor<4x8x6xf32>) -> tensor<4x8x6xf32> {
+  %c = "sem.constant"() {value = dense<0.25> : tensor<f32>} : () -> tensor<f32>
+  %0 = "sem.matmul"(%q, %k) {transpose_lhs = false, transpose_rhs = true} : (tensor<4x8x16xf32>, tensor<4x6x16xf32>) -> tensor<4x8x6xf32>
+  %1 = "sem.elementwise"(%0, %c) {kind = "mul", operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<4x8x6xf32>, tensor<f32>) -> tensor<4x8x6xf32>
+  %2 = "sem.elementwise"(%1, %m) {kind = "add", operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<4x8x6xf32>, tensor<4x8x6xf32>) -> tensor<4x8x6xf32>
+  return %2 : tensor<4x8x6xf32>
 }

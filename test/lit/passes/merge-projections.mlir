@@ -18,7 +18,7 @@ func.func @merge(%x: tensor<1x3x4xf32>) -> tensor<1x3x4xf32> {
   %2 = "sem.matmul"(%x, %wk) {sem.role = "attention.key", transpose_lhs = false, transpose_rhs = true} : (tensor<1x3x4xf32>, tensor<4x4xf32>) -> tensor<1x3x4xf32>
   %3 = "sem.matmul"(%x, %wv) {sem.role = "attention.value", transpose_lhs = false, transpose_rhs = false} : (tensor<1x3x4xf32>, tensor<4x4xf32>) -> tensor<1x3x4xf32>
   %4 = "sem.elementwise"(%3, %b) {kind = "add", operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<1x3x4xf32>, tensor<4xf32>) -> tensor<1x3x4xf32>
-  %5 = "sem.attention"(%1, %2, %4) {is_causal = false, kv_num_heads = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, q_num_heads = 2 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 0.5 : f64, softcap = 0.0 : f32} : (tensor<1x3x4xf32>, tensor<1x3x4xf32>, tensor<1x3x4xf32>) -> tensor<1x3x4xf32>
+  %5 = "sem.attention"(%1, %2, %4) {is_causal = false, kv_num_heads = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, q_num_heads = 2 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 0.5 : f64, softcap = 0.0 : f32} : (tensor<1x3x4xf32>, tensor<1x3x4xf32>, tensor<1x3x4xf32>) -> tensor<1x3x4xf32>
   return %5 : tensor<1x3x4xf32>
 }
 
@@ -32,6 +32,6 @@ func.func @cross(%x: tensor<1x3x4xf32>, %y: tensor<1x5x4xf32>) -> tensor<1x3x4xf
   %0 = "sem.matmul"(%x, %w) {sem.role = "attention.query", transpose_lhs = false, transpose_rhs = false} : (tensor<1x3x4xf32>, tensor<4x4xf32>) -> tensor<1x3x4xf32>
   %1 = "sem.matmul"(%y, %w) {sem.role = "attention.key", transpose_lhs = false, transpose_rhs = false} : (tensor<1x5x4xf32>, tensor<4x4xf32>) -> tensor<1x5x4xf32>
   %2 = "sem.matmul"(%y, %w) {sem.role = "attention.value", transpose_lhs = false, transpose_rhs = false} : (tensor<1x5x4xf32>, tensor<4x4xf32>) -> tensor<1x5x4xf32>
-  %3 = "sem.attention"(%0, %1, %2) {is_causal = false, kv_num_heads = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, q_num_heads = 2 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 0.5 : f64, softcap = 0.0 : f32} : (tensor<1x3x4xf32>, tensor<1x5x4xf32>, tensor<1x5x4xf32>) -> tensor<1x3x4xf32>
+  %3 = "sem.attention"(%0, %1, %2) {is_causal = false, kv_num_heads = 2 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, q_num_heads = 2 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 0.5 : f64, softcap = 0.0 : f32} : (tensor<1x3x4xf32>, tensor<1x5x4xf32>, tensor<1x5x4xf32>) -> tensor<1x3x4xf32>
   return %3 : tensor<1x3x4xf32>
 }

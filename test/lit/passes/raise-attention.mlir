@@ -10,7 +10,7 @@
 #out_3 = array<i32: 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
 
 // CHECK-LABEL: func.func @attention(
-// CHECK-NEXT: %[[R:.*]] = "sem.attention"(%arg0, %arg1, %arg1) {is_causal = true, kv_num_heads = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, q_num_heads = 0 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 2.500000e-01 : f64, softcap = 0.000000e+00 : f32}
+// CHECK-NEXT: %[[R:.*]] = "sem.attention"(%arg0, %arg1, %arg1) {is_causal = true, kv_num_heads = 0 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, q_num_heads = 0 : i64, resultSegmentSizes = array<i32: 1, 0, 0, 0>, scale = 2.500000e-01 : f64, softcap = 0.000000e+00 : f32}
 // CHECK-NEXT: return %[[R]]
 func.func @attention(%q: tensor<?x4x?x16xf32>, %k: tensor<?x2x?x16xf32>) -> tensor<?x4x?x16xf32> {
   %0 = "sem.onnx"(%q, %k, %k) {

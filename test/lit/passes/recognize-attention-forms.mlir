@@ -4,7 +4,7 @@
 
 #in_2 = array<i32: 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
 #out_1 = array<i32: 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>
-#masked = array<i32: 1, 1, 1, 1, 0, 0, 0>
+#masked = array<i32: 1, 1, 1, 1, 0, 0, 0, 0>
 
 // CHECK-LABEL: func.func @causal(
 // CHECK-NEXT: %[[Y:.*]] = "sem.attention"(%arg0, %arg0, %arg0) {is_causal = true
@@ -69,7 +69,7 @@ func.func @grouped(%q: tensor<?x4x?x8xf32>, %k: tensor<?x2x?x8xf32>) -> tensor<?
   %r = "sem.onnx"(%e, %shape) {op_type = "Reshape", domain = "", version = 23 : i64, attrs = {}, operandSegmentSizes = #in_2, resultSegmentSizes = #out_1} : (tensor<?x2x2x?x8xf32>, tensor<4xi64>) -> tensor<?x4x?x8xf32>
   %0 = "sem.attention"(%q, %r, %r) {
     scale = 0.5 : f64, is_causal = false, softcap = 0.0 : f32, q_num_heads = 0 : i64, kv_num_heads = 0 : i64,
-    operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>
+    operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0, 0, 0>
   } : (tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>, tensor<?x4x?x8xf32>) -> tensor<?x4x?x8xf32>
   return %0 : tensor<?x4x?x8xf32>
 }

@@ -107,3 +107,37 @@ func.func @others(%q: tensor<2x4x5x8xf32>, %m: tensor<2x1x5x5xf32>) -> (tensor<2
   %6 = "sem.matmul"(%3, %w) {transpose_lhs = false, transpose_rhs = false} : (tensor<2x4x5x5xf32>, tensor<5x8xf32>) -> tensor<2x4x5x8xf32>
   return %2, %5, %6 : tensor<2x4x5x8xf32>, tensor<2x4x5x8xf32>, tensor<2x4x5x8xf32>
 }
+
+// A score that no key stands for, joined before the softmax and dropped after it.
+// CHECK-LABEL: func.func @sinks(
+// CHECK-NEXT: %[[Y:.*]] = "sem.attention"(%arg0, %arg1, %arg2, %arg3) {{.*}}operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0, 0, 1>
+// CHECK-NEXT: return %[[Y]]
+func.func @sinks(%q: tensor<2x4x5x8xf32>, %k: tensor<2x4x7x8xf32>, %v: tensor<2x4x7x8xf32>, %s: tensor<2x4x5x1xf32>) -> tensor<2x4x5x8xf32> {
+  %from = "sem.constant"() {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %to = "sem.constant"() {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %last = "sem.constant"() {value = dense<3> : tensor<1xi64>} : () -> tensor<1xi64>
+  %0 = "sem.matmul"(%q, %k) {transpose_lhs = false, transpose_rhs = true} : (tensor<2x4x5x8xf32>, tensor<2x4x7x8xf32>) -> tensor<2x4x5x7xf32>
+  %1 = "sem.onnx"(%0, %s) {op_type = "Concat", domain = "", version = 18 : i64, attrs = {axis = -1 : i64}, operandSegmentSizes = #in_2, resultSegmentSizes = #out_1} : (tensor<2x4x5x7xf32>, tensor<2x4x5x1xf32>) -> tensor<2x4x5x8xf32>
+  %2 = "sem.softmax"(%1) {axis = 3 : i64, log = false} : (tensor<2x4x5x8xf32>) -> tensor<2x4x5x8xf32>
+  %3 = "sem.onnx"(%2, %from, %to, %last) {op_type = "Slice", domain = "", version = 18 : i64, attrs = {}, operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0>, resultSegmentSizes = #out_1} : (tensor<2x4x5x8xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<2x4x5x7xf32>
+  %4 = "sem.matmul"(%3, %v) {transpose_lhs = false, transpose_rhs = false} : (tensor<2x4x5x7xf32>, tensor<2x4x7x8xf32>) -> tensor<2x4x5x8xf32>
+  return %4 : tensor<2x4x5x8xf32>
+}
+
+// SAM: a bias by rows and one by columns, while the scores of 6 places are taken apart.
+// CHECK-LABEL: func.func @places(
+// CHECK: %[[BOTH:.*]] = "sem.elementwise"(%arg3, %arg4) {kind = "add"
+// CHECK: "sem.onnx"(%[[BOTH]], {{.*}}op_type = "Reshape"
+// CHECK: "sem.attention"
+func.func @places(%q: tensor<8x6x8xf32>, %k: tensor<8x6x8xf32>, %v: tensor<8x6x8xf32>, %r: tensor<8x2x3x2x1xf32>, %c: tensor<8x2x3x1x3xf32>) -> tensor<8x6x8xf32> {
+  %apart = "sem.constant"() {value = dense<[8, 2, 3, 2, 3]> : tensor<5xi64>} : () -> tensor<5xi64>
+  %back = "sem.constant"() {value = dense<[8, 6, 6]> : tensor<3xi64>} : () -> tensor<3xi64>
+  %0 = "sem.matmul"(%q, %k) {transpose_lhs = false, transpose_rhs = true} : (tensor<8x6x8xf32>, tensor<8x6x8xf32>) -> tensor<8x6x6xf32>
+  %1 = "sem.onnx"(%0, %apart) {op_type = "Reshape", domain = "", version = 18 : i64, attrs = {}, operandSegmentSizes = #in_2, resultSegmentSizes = #out_1} : (tensor<8x6x6xf32>, tensor<5xi64>) -> tensor<8x2x3x2x3xf32>
+  %2 = "sem.elementwise"(%1, %r) {kind = "add", operandSegmentSizes = #two} : (tensor<8x2x3x2x3xf32>, tensor<8x2x3x2x1xf32>) -> tensor<8x2x3x2x3xf32>
+  %3 = "sem.elementwise"(%2, %c) {kind = "add", operandSegmentSizes = #two} : (tensor<8x2x3x2x3xf32>, tensor<8x2x3x1x3xf32>) -> tensor<8x2x3x2x3xf32>
+  %4 = "sem.onnx"(%3, %back) {op_type = "Reshape", domain = "", version = 18 : i64, attrs = {}, operandSegmentSizes = #in_2, resultSegmentSizes = #out_1} : (tensor<8x2x3x2x3xf32>, tensor<3xi64>) -> tensor<8x6x6xf32>
+  %5 = "sem.softmax"(%4) {axis = 2 : i64, log = false} : (tensor<8x6x6xf32>) -> tensor<8x6x6xf32>
+  %6 = "sem.matmul"(%5, %v) {transpose_lhs = false, transpose_rhs = false} : (tensor<8x6x6xf32>, tensor<8x6x8xf32>) -> tensor<8x6x8xf32>
+  return %6 : tensor<8x6x8xf32>
+}

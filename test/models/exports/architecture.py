@@ -28,6 +28,8 @@ class Counts:
         glu: Gated linear units: an activated projection times another.
         rope: Tensors that are rotated: two, query and key, in a layer.
         embeddings: Look-ups of table rows by ids that depend on the inputs or their extents.
+        recurrent: Recurrent cells by kind (`lstm`, `gru`, …): one in a layer, two in a layer that
+            runs both ways. What is inside them isn't counted further.
     """
 
     attention: int = 0
@@ -36,6 +38,7 @@ class Counts:
     glu: int = 0
     rope: int = 0
     embeddings: int = 0
+    recurrent: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True)

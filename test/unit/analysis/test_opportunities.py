@@ -16,7 +16,7 @@ from noema.analysis.opportunities import CHANNELS_LAST_GAIN, opportunities
 from noema.analysis.parts import Part
 from noema.analysis.weights import Weights
 from noema.dialects.attrs import Role
-from noema.workload import AttentionShape, ComponentKind, Opportunity
+from noema.workload import AttentionShape, ComponentKind, Opportunity, Search
 from onnx_text import model
 from raised import Raised, raised
 
@@ -28,7 +28,7 @@ F = np.float32
 def _of(
     found: Raised, *kinds: str, parts: list[Part] | None = None, weight_bytes: int = 1 << 30
 ) -> list[Opportunity]:
-    result = opportunities(
+    result, _ = opportunities(
         found.graph,
         parts or [found.part()],
         HARDWARE,
@@ -229,7 +229,7 @@ def test_equal_weights_are_found_by_content(tmp_path: Path) -> None:
         w2=w.copy(),
         w3=other,
     )
-    (twins,) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
+    ((twins,), _) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
     assert (set(twins.names), twins.transposed) == ({"w1", "w2"}, False)
     (groups,) = [g for g in repeated_nodes(found.graph, [twins]) if g[0].key == "matmul"]
     assert len(groups) == 2
@@ -249,7 +249,7 @@ def test_a_tied_embedding_is_found_transposed(tmp_path: Path) -> None:
         table=table,
         head=np.ascontiguousarray(table.T),
     )
-    (twins,) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
+    ((twins,), _) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
     assert twins.transposed and twins.nbytes == table.nbytes
     # Another matrix of that size and the same corners is none.
     changed = np.ascontiguousarray(table.T)
@@ -262,7 +262,9 @@ def test_a_tied_embedding_is_found_transposed(tmp_path: Path) -> None:
         table=table,
         head=changed,
     )
-    assert duplicate_weights(apart.graph, Weights(apart.parameters), 1 << 30) == []
+    found_twins, search = duplicate_weights(apart.graph, Weights(apart.parameters), 1 << 30)
+    assert found_twins == []
+    assert search.examined == search.bytes == 2 * table.nbytes
 
 
 def test_the_budget_bounds_what_is_read(tmp_path: Path) -> None:
@@ -275,8 +277,44 @@ def test_the_budget_bounds_what_is_read(tmp_path: Path) -> None:
         w1=w,
         w2=w.copy(),
     )
-    assert duplicate_weights(found.graph, Weights(found.parameters), w.nbytes) == []
-    assert len(duplicate_weights(found.graph, Weights(found.parameters), 2 * w.nbytes)) == 1
+    few = duplicate_weights(found.graph, Weights(found.parameters), w.nbytes)
+    assert few == ([], Search("redundant", 2 * w.nbytes, 0, w.nbytes))
+    twins, all_of_it = duplicate_weights(found.graph, Weights(found.parameters), 2 * w.nbytes)
+    assert len(twins) == 1
+    assert all_of_it == Search("redundant", 2 * w.nbytes, 2 * w.nbytes, 2 * w.nbytes)
+
+
+def test_what_samples_tell_apart_counts_as_looked_at(tmp_path: Path) -> None:
+    w = _random(0, 64, 32)
+    found = _raised(
+        tmp_path,
+        "float[5,64] x",
+        "float[5,32] a, float[5,32] b, float[5,32] c",
+        "a = MatMul(x, w1)\nb = MatMul(x, w2)\nc = MatMul(x, w3)",
+        w1=w,
+        w2=w.copy(),
+        w3=_random(1, 64, 32),
+    )
+    _, search = duplicate_weights(found.graph, Weights(found.parameters), w.nbytes)
+    assert search == Search("redundant", 3 * w.nbytes, w.nbytes, w.nbytes)
+
+
+def test_the_report_says_where_pruning_stopped(tmp_path: Path) -> None:
+    found = _raised(
+        tmp_path,
+        "float[5,64] x",
+        "float[5,48] y",
+        "a = MatMul(x, w1)\ny = MatMul(a, w2)",
+        w1=_random(0, 64, 32),
+        w2=_random(1, 32, 48),
+    )
+    sample = 16 * 32 * 4  # of the first: 16 inputs of each of its 32 channels
+    sizes = 64 * 32 * 4, 32 * 48 * 4
+    for limit, examined in ((0, 0), (sample, sizes[0]), (1 << 20, sum(sizes))):
+        _, (_, search) = opportunities(
+            found.graph, [found.part()], HARDWARE, found.parameters, weight_bytes=limit
+        )
+        assert search == Search("pruning", sum(sizes), examined, limit)
 
 
 def test_nodes_are_equal_by_what_they_compute(tmp_path: Path) -> None:

@@ -14,26 +14,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_cases import convolution, windows
+from image_cases import convolution, of_any_size, out_symbols, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.conv import Conv, candidates
 from noema.kernels.conv_tiles import ConvProblem, ConvTile
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue, Residual
-from noema.kernels.kernel import X86_64_V3, X86_64_V4, Unsuitable
+from noema.kernels.kernel import X86_64_V3, X86_64_V4, Isa, Unsuitable
 from noema.kernels.window import Window
 
 ISA = this_isa()
 pytestmark = pytest.mark.skipif(ISA is None, reason="no vector unit that kernels know")
 
 
-def check(kernel: Conv, batch: int = 1) -> None:
-    """Runs a kernel on random arrays and compares it with the reference."""
-    problem, window = kernel.problem, kernel.problem.window
+def check(kernel: Conv, *windows: Window) -> None:
+    """Runs a kernel on random arrays and compares it with the reference.
+
+    Args:
+        kernel: Which one.
+        windows: With known extents, where its own window has symbols; one program serves all.
+    """
+    program = KernelProgram(kernel)
+    for window in windows or (kernel.problem.window,):
+        check_one(program, kernel, window)
+
+
+def check_one(program: KernelProgram, kernel: Conv, window: Window) -> None:
+    problem = kernel.problem
     rng = np.random.default_rng(3)
-    batch = window.batch if isinstance(window.batch, int) else batch
     dtype = DTYPES[problem.element]
-    extents = (batch, window.height, window.width, window.channels)
-    image = rng.uniform(-1, 1, extents).astype(dtype)
+    image = rng.uniform(-1, 1, (*window.assumed, window.channels)).astype(dtype)
     shape = (problem.filters, problem.group_channels, *window.kernel)
     weights = rng.uniform(-1, 1, shape).astype(dtype)
     expected = convolution(window, image, weights, problem.groups)
@@ -44,7 +53,7 @@ def check(kernel: Conv, batch: int = 1) -> None:
         residual = rng.uniform(-1, 1, expected.shape).astype(np.float32)
         operands += [bias, residual]
         expected = np.maximum(expected + bias + residual, 0)
-    (found,) = KernelProgram(kernel).guarded(*operands)
+    (found,) = program.guarded(*operands, **out_symbols(kernel, window))
     assert found.shape == expected.shape
     tolerance = 1e-5 * scale + 1e-6
     if problem.epilogue.element == "bf16":
@@ -68,6 +77,33 @@ def problems(draw: st.DrawFn) -> ConvProblem:
     return ConvProblem(window, filters * groups, groups, element, epilogue)
 
 
+@st.composite
+def tiles(draw: st.DrawFn, problem: ConvProblem, isa: Isa) -> ConvTile:
+    """Any legal tile, however slow."""
+    window = problem.window
+    _, height, width = window.assumed_outputs
+
+    def upto(most: int) -> int:
+        return draw(st.integers(1, most))
+
+    pixels = upto(14 if isa.registers == 32 else 5)
+    tile = ConvTile(
+        pixels=pixels,
+        vectors=upto(2),
+        rows=upto(min(height, 20)),
+        columns=upto(min(width, 20)),
+        panels=upto(3),
+        taps=upto(window.kernel[0]),
+        fetch=draw(st.booleans()),
+    )
+    if isinstance(window.height, str):
+        tile = dataclasses.replace(tile, parts=upto(4))
+    if isinstance(window.width, str):
+        across = upto(pixels)
+        tile = dataclasses.replace(tile, across=across, columns=across * upto(4))
+    return tile
+
+
 @settings(max_examples=25)
 @given(problems(), st.data())
 def test_any_problem_with_any_of_its_candidates(problem: ConvProblem, data: st.DataObject) -> None:
@@ -80,21 +116,7 @@ def test_any_problem_with_any_of_its_candidates(problem: ConvProblem, data: st.D
 def test_any_tile_is_right(problem: ConvProblem, data: st.DataObject) -> None:
     """Blocks that don't divide the image, sums in parts, weights fetched ahead."""
     assert ISA is not None
-    window = problem.window
-
-    def upto(most: int) -> int:
-        return data.draw(st.integers(1, most))
-
-    tile = ConvTile(
-        pixels=upto(14 if ISA.registers == 32 else 5),
-        vectors=upto(2),
-        rows=upto(window.out_height),
-        columns=upto(window.out_width),
-        panels=upto(3),
-        taps=upto(window.kernel[0]),
-        fetch=data.draw(st.booleans()),
-    )
-    check(Conv(problem, tile, ISA))
+    check(Conv(problem, data.draw(tiles(problem, ISA)), ISA))
 
 
 @settings(max_examples=8)
@@ -107,14 +129,29 @@ def test_avx2(problem: ConvProblem) -> None:
 def test_a_symbolic_batch() -> None:
     assert ISA is not None
     window = Window("n", 5, 6, 8, (3, 3), pads=(1, 1, 1, 1))
-    check(candidates(ConvProblem(window, 24, epilogue=RELU), ISA)[0], batch=3)
+    kernel = candidates(ConvProblem(window, 24, epilogue=RELU), ISA)[0]
+    check(kernel, *(dataclasses.replace(window, batch=n) for n in (3, 1)))
+
+
+@settings(max_examples=25)
+@given(problems(), st.data())
+def test_one_program_for_images_of_all_sizes(problem: ConvProblem, data: st.DataObject) -> None:
+    """Smaller than a block, than a register tile, than the window; and larger than the assumed."""
+    assert ISA is not None
+    symbols, sizes = data.draw(of_any_size(problem.window))
+    problem = dataclasses.replace(problem, window=symbols)
+    isa = data.draw(st.sampled_from([ISA, X86_64_V3])) if problem.element == "f32" else ISA
+    kernel = data.draw(st.sampled_from(candidates(problem, isa)))
+    if data.draw(st.booleans()):
+        kernel = dataclasses.replace(kernel, tile=data.draw(tiles(problem, isa)))
+    check(kernel, *sizes)
 
 
 def test_one_dimension_longer_than_scratch() -> None:
     assert ISA is not None
     window = Window(1, 1, 9001, 40, (1, 3), pads=(0, 1, 0, 1))
     kernel = candidates(ConvProblem(window, 16), ISA)[0]
-    assert kernel.tile.columns < window.out_width
+    assert kernel.tile.columns < 9000
     check(kernel)
 
 

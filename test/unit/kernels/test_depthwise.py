@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_cases import convolution, windows
+from image_cases import convolution, of_any_size, out_symbols, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.depthwise import Depthwise, DepthwiseProblem, SpanTile, candidates
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue
@@ -20,11 +20,17 @@ ISA = this_isa()
 pytestmark = pytest.mark.skipif(ISA is None, reason="no vector unit that kernels know")
 
 
-def check(kernel: Depthwise, batch: int = 1) -> None:
-    problem, window = kernel.problem, kernel.problem.window
+def check(kernel: Depthwise, *windows: Window) -> None:
+    """`windows` have known extents, where the kernel's own has symbols; one program serves all."""
+    program = KernelProgram(kernel)
+    for window in windows or (kernel.problem.window,):
+        check_one(program, kernel, window)
+
+
+def check_one(program: KernelProgram, kernel: Depthwise, window: Window) -> None:
+    problem = kernel.problem
     rng = np.random.default_rng(5)
-    batch = window.batch if isinstance(window.batch, int) else batch
-    extents = (batch, window.height, window.width, window.channels)
+    extents = (*window.assumed, window.channels)
     image = rng.uniform(-1, 1, extents).astype(DTYPES[problem.element])
     weights = rng.uniform(-1, 1, (window.channels, 1, *window.kernel)).astype(np.float32)
     bias = rng.uniform(-1, 1, window.channels).astype(np.float32)
@@ -33,7 +39,7 @@ def check(kernel: Depthwise, batch: int = 1) -> None:
     if problem.epilogue.steps:
         operands.append(bias)
         expected = np.clip(expected + bias, 0, 6)
-    (found,) = KernelProgram(kernel).guarded(*operands)
+    (found,) = program.guarded(*operands, **out_symbols(kernel, window))
     assert found.shape == expected.shape
     tolerance = 1e-5 * window.taps + (np.abs(expected).max() * 2**-8) * (
         problem.epilogue.element == "bf16"
@@ -60,10 +66,26 @@ def test_any_problem_with_any_tile(problem: DepthwiseProblem, data: st.DataObjec
     listed = data.draw(st.sampled_from(candidates(problem, ISA)))
     drawn = SpanTile(
         data.draw(st.integers(1, 8)),
-        data.draw(st.integers(1, problem.window.out_height)),
+        data.draw(st.integers(1, problem.window.assumed_outputs[1])),
         data.draw(st.integers(1, 3)),
     )
     check(data.draw(st.sampled_from([listed, dataclasses.replace(listed, tile=drawn)])))
+
+
+@settings(max_examples=20)
+@given(problems(), st.data())
+def test_one_program_for_images_of_all_sizes(
+    problem: DepthwiseProblem, data: st.DataObject
+) -> None:
+    """All pixels at edges, fewer inside than any tile takes, and more than the assumed."""
+    assert ISA is not None
+    symbols, sizes = data.draw(of_any_size(problem.window, pixels=50))
+    isa = data.draw(st.sampled_from([ISA, X86_64_V3]))
+    kernel = candidates(dataclasses.replace(problem, window=symbols), isa)[0]
+    if data.draw(st.booleans()):
+        drawn = SpanTile(*(data.draw(st.integers(1, most)) for most in (8, 20, 3)))
+        kernel = dataclasses.replace(kernel, tile=drawn)
+    check(kernel, *sizes)
 
 
 @settings(max_examples=8)
@@ -75,7 +97,8 @@ def test_avx2(problem: DepthwiseProblem) -> None:
 def test_a_symbolic_batch() -> None:
     assert ISA is not None
     window = Window("n", 6, 5, 20, (3, 3), (2, 2), pads=(1, 1, 1, 1))
-    check(candidates(DepthwiseProblem(window, epilogue=RELU6), ISA)[0], batch=2)
+    kernel = candidates(DepthwiseProblem(window, epilogue=RELU6), ISA)[0]
+    check(kernel, *(dataclasses.replace(window, batch=n) for n in (2, 1)))
 
 
 def test_threads_get_equal_shares() -> None:

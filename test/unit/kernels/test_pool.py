@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_cases import F64, taps, windows
+from image_cases import F64, of_any_size, out_symbols, taps, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.epilogue import Activate, Curve, Epilogue
 from noema.kernels.kernel import X86_64_V3, X86_64_V4, Isa, Unsuitable
@@ -20,16 +20,22 @@ ISA = this_isa()
 pytestmark = pytest.mark.skipif(ISA is None, reason="no vector unit that kernels know")
 
 
-def counts(problem: PoolProblem) -> F64:
+def counts(problem: PoolProblem, window: Window) -> F64:
     """Elements that each output is the average of: (OH, OW, 1)."""
-    window = problem.window
     top, left, bottom, right = problem.counted
-    outer = np.zeros((1, *(e + window.pads[i] + window.pads[i + 2] for i, e in (
-        (0, window.height), (1, window.width))), 1))  # fmt: skip
+    _, height, width = window.assumed
+    outer = np.zeros(
+        (
+            1,
+            height + window.pads[0] + window.pads[2],
+            width + window.pads[1] + window.pads[3],
+            1,
+        )
+    )
     outer[
         :,
-        window.pads[0] - top : window.pads[0] + window.height + bottom,
-        window.pads[1] - left : window.pads[1] + window.width + right,
+        window.pads[0] - top : window.pads[0] + height + bottom,
+        window.pads[1] - left : window.pads[1] + width + right,
     ] = 1
     inner = dataclasses.replace(
         window, height=outer.shape[1], width=outer.shape[2], channels=1, pads=(0, 0, 0, 0)
@@ -37,18 +43,26 @@ def counts(problem: PoolProblem) -> F64:
     return taps(inner, outer).sum(axis=0)[0]
 
 
-def check(kernel: Pool, batch: int = 1) -> None:
-    problem, window = kernel.problem, kernel.problem.window
+def check(kernel: Pool, *windows: Window) -> None:
+    """`windows` have known extents, where the kernel's own has symbols; one program serves all."""
+    program = KernelProgram(kernel)
+    for window in windows or (kernel.problem.window,):
+        check_one(program, kernel, window)
+
+
+def check_one(program: KernelProgram, kernel: Pool, window: Window) -> None:
+    problem = kernel.problem
     rng = np.random.default_rng(6)
-    batch = window.batch if isinstance(window.batch, int) else batch
-    extents = (batch, window.height, window.width, window.channels)
+    extents = (*window.assumed, window.channels)
     image = rng.uniform(-1, 1, extents).astype(DTYPES[problem.element])
-    (found,) = KernelProgram(kernel).guarded(image)
+    (found,) = program.guarded(image, **out_symbols(kernel, window))
+    if problem.whole:
+        window = dataclasses.replace(window, kernel=window.assumed[1:])
     if problem.kind is PoolKind.MAX:
         expected = taps(window, image, -np.inf).max(axis=0)
     else:
         with np.errstate(invalid="ignore"):
-            expected = taps(window, image).sum(axis=0) / counts(problem)
+            expected = taps(window, image).sum(axis=0) / counts(problem, window)
     if problem.epilogue.steps:
         expected = np.maximum(expected, 0)
     assert found.shape == expected.shape
@@ -78,10 +92,24 @@ def test_any_problem_with_any_tile(problem: PoolProblem, data: st.DataObject) ->
     listed = data.draw(st.sampled_from(candidates(problem, ISA)))
     drawn = SpanTile(
         data.draw(st.integers(1, 8)),
-        data.draw(st.integers(1, problem.window.out_height)),
+        data.draw(st.integers(1, problem.window.assumed_outputs[1])),
         data.draw(st.integers(1, 3)),
     )
     check(data.draw(st.sampled_from([listed, dataclasses.replace(listed, tile=drawn)])))
+
+
+@settings(max_examples=20)
+@given(problems(), st.data())
+def test_one_program_for_images_of_all_sizes(problem: PoolProblem, data: st.DataObject) -> None:
+    """All pixels at edges, fewer inside than any tile takes, and more than the assumed."""
+    assert ISA is not None
+    symbols, sizes = data.draw(of_any_size(problem.window, pixels=50))
+    isa = data.draw(st.sampled_from([ISA, X86_64_V3]))
+    kernel = candidates(dataclasses.replace(problem, window=symbols), isa)[0]
+    if data.draw(st.booleans()):
+        drawn = SpanTile(*(data.draw(st.integers(1, most)) for most in (8, 20, 3)))
+        kernel = dataclasses.replace(kernel, tile=drawn)
+    check(kernel, *sizes)
 
 
 @settings(max_examples=6)
@@ -91,15 +119,26 @@ def test_avx2(problem: PoolProblem) -> None:
 
 
 @pytest.mark.parametrize("isa", [X86_64_V4, X86_64_V3])
+@pytest.mark.parametrize("kind", list(PoolKind))
 @pytest.mark.parametrize(("height", "width", "channels"), [(7, 7, 200), (1, 1, 3), (13, 70, 72)])
-def test_the_average_of_the_whole_image(isa: Isa, height: int, width: int, channels: int) -> None:
+def test_the_whole_image(isa: Isa, kind: PoolKind, height: int, width: int, channels: int) -> None:
     assert ISA is not None
     isa = isa if isa.lanes <= ISA.lanes else ISA
     window = Window("n", height, width, channels, (height, width))
     epilogue = Epilogue((Activate(Curve.RELU),))
-    (kernel,) = candidates(PoolProblem(PoolKind.AVERAGE, window, epilogue=epilogue), isa)
+    (kernel,) = candidates(PoolProblem(kind, window, epilogue=epilogue), isa)
     assert kernel.problem.is_global
-    check(kernel, batch=2)
+    check(kernel, dataclasses.replace(window, batch=2))
+
+
+@pytest.mark.parametrize("kind", list(PoolKind))
+@pytest.mark.parametrize("element", ["f32", "bf16"])
+def test_the_whole_of_an_image_of_any_size(kind: PoolKind, element: str) -> None:
+    assert ISA is not None
+    window = Window("n", "h", "w", 40, (1, 1))
+    (kernel,) = candidates(PoolProblem(kind, window, element=element, whole=True), ISA)
+    sizes = ((1, 1, 1), (2, 7, 7), (1, 31, 2), (3, 5, 64))
+    check(kernel, *(dataclasses.replace(window, batch=n, height=h, width=w) for n, h, w in sizes))
 
 
 @pytest.mark.parametrize("isa", [X86_64_V4, X86_64_V3])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from image_cases import convolution
+from image_cases import convolution, of_any_size, out_symbols
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.conv_tiles import ConvProblem
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue, Residual
@@ -27,13 +27,21 @@ pytestmark = pytest.mark.skipif(ISA is None, reason="no vector unit that kernels
 RELU = Epilogue((Bias(), Residual(), Activate(Curve.RELU)))
 
 
-def check(kernel: Winograd, batch: int = 1, tolerance: float = 1e-5) -> None:
-    """Compares a kernel with the reference; the error is relative to the magnitudes summed."""
-    problem, window = kernel.problem, kernel.problem.window
+def check(kernel: Winograd, *windows: Window, tolerance: float = 1e-5) -> None:
+    """Compares a kernel with the reference; the error is relative to the magnitudes summed.
+
+    `windows` have known extents, where the kernel's own has symbols; one program serves all.
+    """
+    program = KernelProgram(kernel)
+    for window in windows or (kernel.problem.window,):
+        check_one(program, kernel, window, tolerance)
+
+
+def check_one(program: KernelProgram, kernel: Winograd, window: Window, tolerance: float) -> None:
+    problem = kernel.problem
     rng = np.random.default_rng(4)
-    batch = window.batch if isinstance(window.batch, int) else batch
     dtype = DTYPES[problem.element]
-    extents = (batch, window.height, window.width, window.channels)
+    extents = (*window.assumed, window.channels)
     image = rng.uniform(-1, 1, extents).astype(dtype)
     weights = rng.uniform(-1, 1, (problem.filters, window.channels, 3, 3)).astype(dtype)
     expected = convolution(window, image, weights, 1)
@@ -44,7 +52,7 @@ def check(kernel: Winograd, batch: int = 1, tolerance: float = 1e-5) -> None:
         residual = rng.uniform(-1, 1, expected.shape).astype(np.float32)
         operands += [bias, residual]
         expected = np.maximum(expected + bias + residual, 0)
-    (found,) = KernelProgram(kernel).guarded(*operands)
+    (found,) = program.guarded(*operands, **out_symbols(kernel, window))
     assert found.shape == expected.shape
     allowed = tolerance * scale + 1e-6
     if problem.epilogue.element == "bf16":
@@ -95,7 +103,19 @@ def test_avx2(problem: ConvProblem, which: int) -> None:
 def test_a_symbolic_batch() -> None:
     assert ISA is not None
     window = Window("n", 9, 6, 8, (3, 3), pads=(1, 1, 1, 1))
-    check(candidates(ConvProblem(window, 24, epilogue=RELU), ISA)[0], batch=3)
+    kernel = candidates(ConvProblem(window, 24, epilogue=RELU), ISA)[0]
+    check(kernel, *(dataclasses.replace(window, batch=n) for n in (3, 1)))
+
+
+@settings(max_examples=15)
+@given(problems(), st.data())
+def test_one_program_for_images_of_all_sizes(problem: ConvProblem, data: st.DataObject) -> None:
+    """Fewer tiles than a workgroup takes, tiles that reach out of the image, and many of them."""
+    assert ISA is not None
+    symbols, sizes = data.draw(of_any_size(problem.window))
+    isa = data.draw(st.sampled_from([ISA, X86_64_V3]))
+    problem = dataclasses.replace(problem, window=symbols)
+    check(data.draw(st.sampled_from(candidates(problem, isa))), *sizes)
 
 
 @pytest.mark.parametrize("outputs", sorted(PAIRS))

@@ -52,6 +52,7 @@ def test_something_is_expected(architecture: Architecture) -> None:
         "glu",
         "rope",
         "embeddings",
+        "recurrent",
     }
 
 

@@ -35,6 +35,8 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
     "dlrm": {"embedding": 4, "mlp": 1, "head": 1},
     "lstm-tagger": {"embedding": 1, "recurrent": 2, "head": 1},
     "gru-tagger": {"embedding": 1, "recurrent": 2, "head": 1},
+    "lstm-cells": {"embedding": 1, "recurrent": 2, "head": 1},
+    "gru-cells": {"embedding": 1, "recurrent": 2, "head": 1},
     "audio": {"conv_block": 6, "norm": 2, "head": 2},
 }
 COUNTED = {

@@ -174,6 +174,73 @@ def test_sequence_first() -> None:
     found(p, 1)
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("shifted", [False, True], ids=["plain", "maximum taken off"])
+def test_sinks(dynamic: bool, shifted: bool) -> None:
+    """One more score for each query, learnt by head, as gpt-oss has it; with masks, and alone."""
+    p = PatternBatch()
+    q, k, v = qkv(p, dynamic=dynamic)
+    learnt = p.constant(normal(1, H, 1, 1))
+    batch, rows = (p.op("Slice", p.op("Shape", q), p.constant([i]), p.constant([i + 1]),
+                        p.constant([0])) for i in (0, 2))  # fmt: skip
+    wide = p.op("Concat", batch, p.constant([H]), rows, p.constant([1]), axis=0)
+    sinks = p.op("Expand", learnt, wide)
+    given = p.input(10 * normal(B, H, M, 1), ("B", H, "M", 1) if dynamic else None)
+    mask = p.input(keep(B, 1, M, N), ("B", 1, "M", "N") if dynamic else None)
+    lowest, never = p.constant(LOWEST), p.constant(np.array(-np.inf, np.float32))
+    scores = p.op("Mul", product(p, q, k), p.constant(0.4))
+    forms = [
+        scores,
+        p.op("Where", mask, scores, lowest),
+        p.op("Where", mask, scores, never),
+        p.op("Add", scores, p.op("Where", mask, p.constant(0.0), lowest)),
+    ]
+    for form, sink in zip(forms, (sinks, sinks, given, given), strict=True):
+        joined = p.op("Concat", form, sink, axis=-1)
+        if shifted:
+            top = p.op("ReduceMax", joined, p.constant([-1]), keepdims=1)
+            joined = p.op("Sub", joined, top)
+        weights = p.op("Softmax", joined, axis=-1)
+        kept = p.op("Slice", weights, p.constant([0]), p.constant([-1]), p.constant([3]))
+        p.output(p.op("MatMul", kept, v))
+    found(p, 4)
+
+
+def _relative(p: PatternBatch, q: str, rows: int, columns: int) -> tuple[str, str]:
+    """SAM's biases: q by what was learnt for distances in rows, and in columns."""
+    places = p.op("Reshape", q, p.constant([-1, rows, columns, D]))
+    by_row, by_column = p.constant(normal(rows, rows, D)), p.constant(normal(columns, columns, D))
+    return (
+        p.op("Unsqueeze", p.op("Einsum", places, by_row, equation="bhwc,hkc->bhwk"),
+             p.constant([4])),
+        p.op("Unsqueeze", p.op("Einsum", places, by_column, equation="bhwc,wkc->bhwk"),
+             p.constant([3])),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [None, 3 * H])
+def test_relative_positions_in_rows_and_columns(batch: int | None) -> None:
+    """As SAM adds them: to the scores taken apart one after the other, or joined before."""
+    rows, columns = 3, 5
+    tokens = rows * columns
+    p = PatternBatch()
+    lead: int | str = "B" if batch is None else batch
+    q, k, v = (p.input(normal(3 * H, tokens, s), (lead, tokens, s)) for s in (D, D, E))
+    scores = p.op("Mul", p.op("MatMul", q, transposed(p, k, 0, 2, 1)), p.constant(0.4))
+    by_row, by_column = _relative(p, q, rows, columns)
+    apart = p.op("Reshape", scores, p.constant([-1, rows, columns, rows, columns]))
+    back = p.constant([-1, tokens, tokens])
+    first = p.op("Add", p.op("Add", apart, by_row), by_column)
+    finish(p, p.op("Reshape", first, back), v)
+    second = p.op("Add", by_column, p.op("Add", by_row, apart))
+    finish(p, p.op("Reshape", second, back), v)
+    third = p.op("Add", p.op("Add", by_row, by_column), apart)
+    finish(p, p.op("Reshape", third, back), v)
+    bias = p.op("Reshape", p.op("Add", by_row, by_column), back)
+    finish(p, p.op("Add", scores, bias), v)
+    found(p, 4)
+
+
 def test_grouped_heads() -> None:
     """Keys and values of 2 heads for 4 heads of queries, repeated in every way."""
     p = PatternBatch()
@@ -355,18 +422,36 @@ def small_number(p: PatternBatch) -> None:
     finish(p, p.op("Where", mask, product(p, q, k), p.constant(-1.0)), v)
 
 
-def scores_of_one_more(p: PatternBatch) -> None:
-    """Attention sinks: the softmax has a column that no key stands for."""
+def sinks_in_front(p: PatternBatch) -> None:
+    """The softmax has a column that no key stands for, but it isn't the last."""
     q, k, v = qkv(p, dynamic=False)
     sink = p.input(normal(B, H, M, 1))
-    weights = p.op("Softmax", p.op("Concat", product(p, q, k), sink, axis=-1), axis=-1)
+    weights = p.op("Softmax", p.op("Concat", sink, product(p, q, k), axis=-1), axis=-1)
+    kept = p.op("Slice", weights, p.constant([1]), p.constant([N + 1]), p.constant([3]))
+    p.output(p.op("MatMul", kept, v))
+
+
+def two_sinks(p: PatternBatch) -> None:
+    """The softmax has two columns that no key stands for."""
+    q, k, v = qkv(p, dynamic=False)
+    sinks = p.input(normal(B, H, M, 2))
+    weights = p.op("Softmax", p.op("Concat", product(p, q, k), sinks, axis=-1), axis=-1)
     kept = p.op("Slice", weights, p.constant([0]), p.constant([N]), p.constant([3]))
+    p.output(p.op("MatMul", kept, v))
+
+
+def a_key_dropped(p: PatternBatch) -> None:
+    """The last key takes part in the softmax, and its value isn't mixed in."""
+    q, k, _ = qkv(p, dynamic=False)
+    v = p.input(normal(B, H, N - 1, E))
+    weights = p.op("Softmax", product(p, q, k), axis=-1)
+    kept = p.op("Slice", weights, p.constant([0]), p.constant([-1]), p.constant([3]))
     p.output(p.op("MatMul", kept, v))
 
 
 LOOKALIKES: list[Callable[[PatternBatch], None]] = [
     over_queries, router, memory, elementwise_gate, logarithm, mask_multiplied, normalized_again,
-    linear, small_number, scores_of_one_more,
+    linear, small_number, sinks_in_front, two_sinks, a_key_dropped,
 ]  # fmt: skip
 
 
@@ -380,7 +465,7 @@ def test_other_things_are_not_mistaken(lookalike: Callable[[PatternBatch], None]
 
 
 def test_near_misses_say_why() -> None:
-    for lookalike, reason in ((memory, "weights"), (scores_of_one_more, "sinks")):
+    for lookalike, reason in ((memory, "weights"), (a_key_dropped, "column")):
         p = PatternBatch()
         lookalike(p)
         _, patterns = p.passes()

@@ -16,7 +16,7 @@ import browser
 from noema.errors import NoemaError
 from noema.report.html import page, write_page
 from noema.report.visible import visible
-from noema.workload import ComponentKind, WorkloadProfile, WorkloadType
+from noema.workload import ComponentKind, RecurrentShape, WorkloadProfile, WorkloadType
 from profiles import component, convnet, profile, transformer
 
 BUILD = Path(__file__).parents[3] / "build" / "explain"
@@ -183,6 +183,28 @@ def test_a_click_shows_a_component_and_its_nodes(tmp_path: Path) -> None:
         )
         assert inner == list(made.components[2].nodes)
         assert shown.complaints == []
+
+
+@needs_browser
+def test_the_page_says_what_was_assumed_looked_at_and_which_cells(tmp_path: Path) -> None:
+    cell = dataclasses.replace(
+        component("rnn", ComponentKind.RECURRENT, "recurrent.cell", 10**6, 10**5),
+        recurrent=RecurrentShape("gru", 12, 16, 2, 7),
+    )
+    file = tmp_path / "report.html"
+    write_page(profile("tagger", WorkloadType.TEXT_ENCODER, [cell], []), file)
+    with browser.tab(tmp_path / "browser") as shown:
+        shown.open(file.as_uri(), ready=READY)
+        text = {
+            name: str(shown.evaluate(f"document.getElementById('{name}').textContent"))
+            for name in ("evidence", "opportunities", "recurrent")
+        }
+        hidden = shown.evaluate("document.getElementById('attention-card').hidden")
+        assert shown.complaints == []
+    assert "input_ids: i64[batch=1, sequence=128]" in text["evidence"]
+    assert "100% of 400 MB for equal ones, 99% of 300 MB" in text["opportunities"]
+    assert "GRU, 12 → 16, both ways, 7 steps" in text["recurrent"]
+    assert hidden is True
 
 
 @needs_browser

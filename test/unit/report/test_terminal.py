@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from noema.report.terminal import Wanted, show
-from noema.workload import ComponentKind, WorkloadProfile, WorkloadType
+from noema.workload import ComponentKind, RecurrentShape, Search, WorkloadProfile, WorkloadType
 from profiles import component, convnet, profile, transformer
 
 
@@ -24,11 +24,25 @@ def test_what_a_reader_looks_for_is_there() -> None:
     assert "text encoder, confidence 94%" in text
     assert "12 bidirectional self-attention layers" in text
     assert "assumed batch=1, sequence=128" in text
+    assert "input_ids: i64[batch=1, sequence=128] → logits: f32[batch=1, 2]" in text
     assert "12 × self, 12 heads × 64, 128×128, mask padding" in text
     assert "every gain is a prediction" in text
     assert "−12.0 ms" in text
     assert "f32 120 GFLOP/s" in text
     assert "(measured)" in text
+
+
+def test_recurrent_layers_say_which_cell_they_are() -> None:
+    layers = [
+        dataclasses.replace(
+            component(f"rnn.{i}", ComponentKind.RECURRENT, "recurrent.cell", 10**6, 10**5),
+            recurrent=RecurrentShape("lstm", 12 if i == 0 else 32, 16, 2, 7),
+        )
+        for i in range(3)
+    ]
+    text = printed(profile("tagger", WorkloadType.TEXT_ENCODER, layers, []))
+    assert "1 × LSTM, 12 → 16, both ways, 7 steps" in text
+    assert "2 × LSTM, 32 → 16, both ways, 7 steps" in text
 
 
 def test_repeated_layers_are_folded_into_one() -> None:
@@ -73,6 +87,22 @@ def test_opportunities_are_as_many_as_asked_for() -> None:
     assert "int8 for 24 products" in text
     assert "Merge 12 QKV" not in text
     assert "and 1 more (--opportunities 2)" in text
+
+
+def test_it_says_how_much_of_the_weights_was_looked_at() -> None:
+    text = " ".join(printed(transformer(2), width=200).split())
+    assert "weights looked at: 100% of 400 MB for equal ones, 99% of 300 MB for" in text
+    assert "at most 67.1 MB are read for each" in text
+    none = dataclasses.replace(transformer(2), searches=(Search("pruning", 0, 0, 0),))
+    assert "looked at" not in printed(none)
+
+
+def test_many_inputs_are_cut() -> None:
+    made = transformer(2)
+    model = dataclasses.replace(made.model, inputs=tuple(f"x{i}: f32[4]" for i in range(9)))
+    text = printed(dataclasses.replace(made, model=model), width=200)
+    assert "x2: f32[4] and 6 more → logits" in text
+    assert "x3" not in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
