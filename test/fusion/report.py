@@ -17,10 +17,11 @@ What noema finds in a network doesn't depend on who wrote the file. This page is
 ```
 
 Each cell is one network as one tool wrote it, read and taken through the default passes: `=` where
-the counts of attention layers, normalisations, activations, gated linear units, rotary embeddings
-and look-ups are those that the network's configuration says, kind by kind; else what differs, as
-found/expected; and where as many components of kind `attention` are told apart as there are
-attention layers. Batch normalisation isn't counted (most exporters fold it into convolutions).
+the counts of attention layers, normalisations, activations, gated linear units, rotary embeddings,
+look-ups and recurrent cells are those that the network's configuration says, kind by kind; else
+what differs, as found/expected; and where as many components of kind `attention` are told apart as
+there are attention layers. Batch normalisation isn't counted (most exporters fold it into
+convolutions), nor what a recurrent cell is made of where it is spelled out.
 """
 
 _CATALOG = """
