@@ -20,6 +20,7 @@ class Timed(NamedTuple):
     kernel: Kernel
     weights: tuple[int, ...]
     element: str
+    sem: str | None = None
 
 
 CONVOLUTIONS: list[tuple[str, int, int, int, int, int]] = [
@@ -29,6 +30,14 @@ CONVOLUTIONS: list[tuple[str, int, int, int, int, int]] = [
     *(("ResNet-50", n, c, c, 3, 2) for n, c in ((56, 128), (28, 256), (14, 512))),
     *(("ResNet-50", n, c, 2 * c, 1, 2) for n, c in ((56, 256), (28, 512), (14, 1024))),
     ("MobileNetV2", 224, 3, 32, 3, 2),
+]
+
+GROUPED: list[tuple[str, int, int, int, int, int]] = [
+    # network, pixels of a side, channels, filters, groups, stride; 3 x 3 taps
+    *(("ResNeXt-50", n, c, c, 32, 1) for n, c in ((56, 128), (28, 256), (14, 512), (7, 1024))),
+    *(("ResNeXt-50", n, c, c, 32, 2) for n, c in ((56, 256), (28, 512), (14, 1024))),
+    ("RegNet", 28, 192, 192, 12, 1),
+    ("two filters per channel", 28, 64, 128, 64, 1),
 ]
 
 DEPTHWISE: list[tuple[str, int, int, int, int]] = [
@@ -71,6 +80,31 @@ def convolution_cases(isa: Isa, threads: int) -> list[Timed]:
                 continue
             first = {kernel.kind: kernel for kernel in reversed(kernels)}
             cases += [Timed(name, kernel, (1,), element) for kernel in first.values()]
+    return cases
+
+
+def grouped_cases(isa: Isa, threads: int) -> list[Timed]:
+    """Convolutions in groups, beside what IREE makes of them."""
+    cases: list[Timed] = []
+    for name, pixels, channels, filters, groups, stride in GROUPED:
+        window = _window(pixels, channels, 3, stride)
+        side = window.assumed_outputs[1]
+        for element in ("f32", "bf16"):
+            problem = ConvProblem(window, filters, groups, element, _relu(element))
+            try:
+                kernel = convolution.candidates(problem, isa, threads)[0]
+            except Unsuitable:
+                continue
+            x = f"tensor<1x{pixels}x{pixels}x{channels}x{element}>"
+            w = f"tensor<{filters}x{channels // groups}x3x3x{element}>"
+            y = f"tensor<1x{side}x{side}x{filters}x{element}>"
+            sem = f"""func.func @main(%x: {x}, %w: {w}) -> {y} {{
+  %0 = "sem.conv"(%x, %w) {{channels_last, strides = array<i64: {stride}, {stride}>,
+    dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, groups = {groups} : i64,
+    operandSegmentSizes = array<i32: 1, 1, 0>}} : ({x}, {w}) -> {y}
+  return %0 : {y}
+}}"""
+            cases.append(Timed(name, kernel, (1,), element, sem))
     return cases
 
 

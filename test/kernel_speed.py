@@ -20,7 +20,7 @@ import numpy as np
 from torch_mlir import ir
 
 from attention_cases import Compared, attention_cases, norm_cases
-from image_speed import convolution_cases, depthwise_cases, pool_cases
+from image_speed import convolution_cases, depthwise_cases, grouped_cases, pool_cases
 from kernel_runs import DTYPES, this_isa
 from noema.analysis import peak
 from noema.backend import cpu
@@ -295,6 +295,7 @@ FAMILIES: dict[str, Callable[[Isa, int], list[Case]]] = {
     "attention": lambda isa, threads: compared(attention_cases(isa)),
     "norm": lambda isa, threads: compared(norm_cases(isa)),
     "convolution": lambda isa, threads: [Case(*c) for c in convolution_cases(isa, threads)],
+    "grouped": lambda isa, threads: [Case(*c) for c in grouped_cases(isa, threads)],
     "depthwise": lambda isa, threads: [Case(*c) for c in depthwise_cases(isa, threads)],
     "pool": lambda isa, threads: [Case(*c) for c in pool_cases(isa, threads)],
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noema.kernels.lanes import shuffle
 from noema.kernels.printer import Buffer, Index, Printer
 from noema.kernels.window import Window
 
@@ -26,6 +27,8 @@ class Block:
         channels: Of one group.
         element: Element type.
         lanes: f32 elements of a vector register.
+        together: Groups that are copied. If there are several, each of a pixel's channels (pairs of
+            them, of bf16) becomes a vector: of every group that one, in the lanes of its filters.
     """
 
     window: Window
@@ -34,6 +37,7 @@ class Block:
     channels: int
     element: str
     lanes: int
+    together: int = 1
 
     @property
     def strides(self) -> tuple[int, int]:
@@ -60,6 +64,8 @@ class Block:
         """
         size = BYTES[self.element]
         even = self.channels if size == 4 else -(-self.channels // 2) * 2
+        if self.together > 1:
+            return even * self.lanes
         return even + LINE // size if even * size % 512 == 0 else even
 
     @property
@@ -98,7 +104,7 @@ class Block:
             batch: n.
             first_row: Of the block, as an output.
             first_column: Of the block, as an output.
-            first_channel: Of the group.
+            first_channel: Of the group, or of the first one.
             rows: Output rows that are wanted of the block, from 1 to all.
             columns: Output columns that are wanted of it.
         """
@@ -116,7 +122,8 @@ class Block:
             with p.when(inside):
                 line = p.add(p.mul(batch, height), from_row)
                 start = p.add(p.mul(line, p.mul(width, channels)), first_channel)
-                self._row(p, source, scratch, start, at, first_column, width, wanted)
+                limit = p.sub(window.channels, first_channel)
+                self._row(p, source, scratch, start, at, first_column, width, wanted, limit)
             outside = p.compare("uge", from_row, height)
             with p.when(outside):
                 self._clear(p, scratch, at, p.mul(wanted, self.pitch))
@@ -131,8 +138,12 @@ class Block:
         first_column: Index,
         width: Index,
         wanted: Index,
+        limit: Index,
     ) -> None:
-        """A row of `wanted` pixels that lies in the image, which is `width` pixels wide."""
+        """A row of `wanted` pixels that lies in the image, which is `width` pixels wide.
+
+        `limit` is how many channels there are from the first one on.
+        """
         window, pitch = self.window, self.pitch
         step = window.strides[1] if window.kernel[1] == 1 else 1
         first = p.sub(p.mul(first_column, window.strides[1]), window.pads[1])
@@ -148,6 +159,12 @@ class Block:
         here = p.add(start, p.mul(from_column, window.channels))
         there = p.add(at, p.mul(low, pitch))
         pixels = p.sub(high, low)
+        if self.together > 1:
+            with p.loop(0, pixels) as pixel:
+                from_pixel = p.add(here, p.mul(pixel.index, step * window.channels))
+                to_pixel = p.add(there, p.mul(pixel.index, pitch))
+                self._to_lanes(p, source, scratch, from_pixel, to_pixel, limit)
+            return
         if step == 1 and pitch == window.channels:
             self._run(p, source, scratch, here, there, p.mul(pixels, pitch))
             return
@@ -176,13 +193,29 @@ class Block:
         whole = p.mul(p.div(pixels, turn), turn)
         with p.loop(0, whole, turn) as loop:
             vector = p.load(source, [p.add(start, p.mul(loop.index, channels))], taken)
-            none = p.splat(0, taken, self.element)
-            spread = p.op(
-                f"vector.shuffle {vector}, {none} {order} : {vector.type}, {none.type}",
-                f"vector<{len(order)}x{self.element}>",
-            )
+            spread = shuffle(p, vector, p.splat(0, taken, self.element), order)
             p.store(spread, scratch, [p.add(at, p.mul(loop.index, pitch))])
         return whole
+
+    def _to_lanes(
+        self, p: Printer, source: Buffer, scratch: Buffer, start: Index, at: Index, limit: Index
+    ) -> None:
+        """Copies a pixel of several groups, of which the last ones may be missing."""
+        channels, pair = self.channels, 1 if self.element == "f32" else 2
+        taken, filters = self.together * channels, self.lanes // self.together
+        none = p.splat(0, taken, self.element)
+        if self.window.channels % taken:
+            vector = p.load_masked(source, [start], p.mask(limit, taken), none)
+        else:
+            vector = p.load(source, [start], taken)
+        for first in range(0, channels, pair):
+            picks = [
+                lane // filters * channels + c if c < channels else taken
+                for lane in range(self.lanes)
+                for c in range(first, first + pair)
+            ]
+            there = p.add(at, first * self.lanes)
+            p.store(shuffle(p, vector, none, picks), scratch, [there])
 
     def _run(
         self,

@@ -72,11 +72,31 @@ class Conv:
         return 1 if self.problem.element == "f32" else 2
 
     @property
+    def together(self) -> int:
+        """Groups that a vector of filters serves."""
+        return self.problem.together(self.isa)
+
+    @property
+    def groups(self) -> int:
+        """Groups, or sets of those that share a vector."""
+        return -(-self.problem.groups // self.together)
+
+    @property
+    def filters(self) -> int:
+        """Filters of one of `groups`; the last one may have fewer."""
+        return self.problem.group_filters * self.together
+
+    @property
+    def wide(self) -> int:
+        """Elements that an input takes in the copy: one, or a vector's."""
+        return 1 if self.together == 1 else self.isa.lanes
+
+    @property
     def runs(self) -> tuple[int, int, int]:
-        """Runs per row of the filter, elements from run to run, elements of one run."""
+        """Runs per row of the filter, elements from run to run, inputs of one run."""
         window, block = self.problem.window, self.block
         channels = -(-block.channels // self.pair) * self.pair
-        if window.dilations[1] == 1 and block.pitch == channels:
+        if window.dilations[1] == 1 and block.pitch == channels * self.wide:
             return 1, 0, window.kernel[1] * channels
         return window.kernel[1], window.dilations[1] * block.pitch, channels
 
@@ -94,14 +114,14 @@ class Conv:
     @property
     def panels(self) -> int:
         """Panels of a group."""
-        return -(-self.problem.group_filters // self.columns)
+        return -(-self.filters // self.columns)
 
     @property
     def interface(self) -> Interface:
         """X, weights, the epilogue's operands → result."""
         problem, window = self.problem, self.problem.window
         extents = (window.batch, window.out_height, window.out_width, problem.filters)
-        panels = self.panels * problem.groups
+        panels = self.panels * self.groups
         return Interface(
             (
                 Tensor(problem.element, window.image),
@@ -135,14 +155,14 @@ class Conv:
         Args:
             weights: (F, C / groups, KH, KW), of the problem's element type.
         """
-        problem = self.problem
-        groups, pair, columns = problem.groups, self.pair, self.columns
-        kh, kw = problem.window.kernel
-        filters, channels = problem.group_filters, problem.group_channels
+        groups, pair, columns = self.groups, self.pair, self.columns
+        kh, kw = self.problem.window.kernel
+        filters, channels = self.filters, self.problem.group_channels
         wide = -(-channels // pair) * pair
+        ordered = np.zeros((groups * filters, kh, kw, wide), weights.dtype)
+        ordered[: len(weights), :, :, :channels] = weights.transpose(0, 2, 3, 1)
         full = np.zeros((groups, self.panels * columns, kh, kw, wide), weights.dtype)
-        ordered = weights.reshape(groups, filters, channels, kh, kw).transpose(0, 1, 3, 4, 2)
-        full[:, :filters, :, :, :channels] = ordered
+        full[:, :filters] = ordered.reshape(groups, filters, kh, kw, wide)
         cut = full.reshape(groups, self.panels, columns, self.depth, pair)
         packed = cut.transpose(0, 1, 3, 2, 4)
         return np.ascontiguousarray(packed).reshape(
@@ -152,7 +172,7 @@ class Conv:
     def print(self, name: str) -> str:
         """The `stream.executable` @name."""
         window, tile = self.problem.window, self.tile
-        groups = self.problem.groups * -(-self.panels // tile.panels)
+        groups = self.groups * -(-self.panels // tile.panels)
 
         def grid(p: Printer, symbols: Symbols) -> Sequence[Index]:
             height, width = (value_of(e, symbols) for e in (window.out_height, window.out_width))
@@ -268,12 +288,16 @@ class _Body:
             self.batch,
             self.first_row,
             self.first_column,
-            p.mul(self.group, self.block.channels),
+            p.mul(self.group, self.block.channels * kernel.together),
             self.rows,
             columns,
         )
         low = p.mul(share, tile.panels)
-        filters = kernel.problem.group_filters
+        if kernel.problem.groups % kernel.together:
+            count = p.sub(kernel.problem.filters, p.mul(self.group, kernel.filters))
+            self._panel(0, 1, p.mask(count, self.lanes))
+            return
+        filters = kernel.filters
         whole = filters // kernel.columns
         high: Index = p.add(low, tile.panels)
         with p.loop(low, p.min(high, whole)) as loop:
@@ -293,7 +317,7 @@ class _Body:
         height, taps = self.window.kernel[0], kernel.tile.taps
         stored = p.add(p.mul(self.group, kernel.panels), panel)
         column = p.add(
-            p.mul(self.group, kernel.problem.group_filters),
+            p.mul(self.group, kernel.filters),
             p.mul(panel, kernel.columns),
         )
         steps = range(0, height, taps)
@@ -402,7 +426,7 @@ class _Body:
                 depth_run = p.add(depth_tap, p.mul(run.index, length))
                 with p.loop(0, length, carried=run.carried) as loop:
                     sums = list(loop.carried)
-                    here = p.add(start_run, p.mul(loop.index, self.pair))
+                    here = p.add(start_run, p.mul(loop.index, self.pair * self.kernel.wide))
                     depth = p.add(depth_run, loop.index)
                     for column in fetch:
                         p.prefetch(self.weights, [panel, p.add(depth, ahead), column])
@@ -411,7 +435,7 @@ class _Body:
                         p.load(self.weights, [panel, depth, v * wide], wide) for v in range(vectors)
                     ]
                     for i, distance in enumerate(distances):
-                        value = self._broadcast(p.add(here, distance))
+                        value = self._input(p.add(here, distance))
                         for v, filter_ in enumerate(filters):
                             k = i * vectors + v
                             sums[k] = self._product(value, filter_, sums[k])
@@ -420,9 +444,11 @@ class _Body:
             tap.give(run.results)
         return list(tap.results)
 
-    def _broadcast(self, at: Index) -> Value:
-        """An input, or a pair of them, in all lanes."""
+    def _input(self, at: Index) -> Value:
+        """An input, or a pair of them, in all lanes; or in each lane its group's."""
         p = self.p
+        if self.kernel.wide > 1:
+            return p.load(self.input, [at], self.lanes * self.pair)
         if self.pair == 1:
             return p.broadcast(p.read(self.input, [at]), self.lanes)
         pair = p.bitcast(p.load(self.input, [at], 2), "vector<1xi32>")

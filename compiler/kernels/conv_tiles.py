@@ -64,6 +64,12 @@ class ConvProblem:
         """Filters of a group."""
         return self.filters // self.groups
 
+    def together(self, isa: Isa) -> int:
+        """Groups whose filters share a vector: several where that is wider than one's filters."""
+        filters, channels = self.group_filters, self.group_channels
+        fits = filters < isa.lanes and isa.lanes % filters == 0 and channels <= 4 * filters
+        return isa.lanes // filters if self.groups > 1 and fits else 1
+
     def check(self, isa: Isa) -> None:
         """Raises `Unsuitable` for what the kernel can't compute."""
         self.window.check()
@@ -109,8 +115,15 @@ class ConvTile:
 
 def block_of(problem: ConvProblem, rows: int, columns: int, isa: Isa) -> Block:
     """The padded copy for a block of output pixels."""
-    window = problem.window
-    return Block(window, rows, columns, problem.group_channels, problem.element, isa.lanes)
+    return Block(
+        problem.window,
+        rows,
+        columns,
+        problem.group_channels,
+        problem.element,
+        isa.lanes,
+        problem.together(isa),
+    )
 
 
 def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float, ConvTile]]:
@@ -128,14 +141,16 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
     pair = 1 if problem.element == "f32" else 2
     channels = -(-problem.group_channels // pair)
     depth = window.taps * channels
+    together = problem.together(isa)
+    groups, filters = -(-problem.groups // together), problem.group_filters * together
     columns = _columns(problem, isa)
     across = -(-width // columns)
     choices = _rows(problem, columns, isa)
     for vectors in range(1, 5):
         most = min((isa.registers - vectors - 1) // vectors, 14)
         panel = vectors * isa.lanes
-        panels = -(-problem.group_filters // panel)
-        if vectors > 1 and (vectors - 1) * isa.lanes >= problem.group_filters:
+        panels = -(-filters // panel)
+        if vectors > 1 and (vectors - 1) * isa.lanes >= filters:
             break
         chunk = depth * pair * panel * BYTES[problem.element]
         blocked = window.kernel[0] > 1 and chunk > isa.l2 // 4
@@ -147,7 +162,7 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
             copy = block.bytes / _COPIED
             cycles = steps(rows, columns, most, vectors)
             for share in {-(-panels // s) for s in range(1, panels + 1)}:
-                workgroups = batch * problem.groups * across * down * -(-panels // share)
+                workgroups = batch * groups * across * down * -(-panels // share)
                 one = (
                     STARTING + copy + cycles * (depth + STORING) * share + share * chunk / STREAMED
                 )
@@ -158,7 +173,7 @@ def tiles(problem: ConvProblem, isa: Isa, threads: int) -> Iterator[tuple[float,
                     columns,
                     share,
                     taps,
-                    weights * problem.groups > isa.l2 // 2,
+                    weights * groups > isa.l2 // 2,
                 )
                 yield elapsed(workgroups, threads, one), tile
 

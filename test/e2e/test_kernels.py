@@ -45,6 +45,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "resnet-basic": frozenset({"conv", "gemm", "pool", "winograd"}),
     "resnet-bottleneck": frozenset({"conv", "gemm", "pool"}),
     "mobilenet": frozenset({"conv", "depthwise", "gemm", "pool"}),
+    "resnext": frozenset({"conv", "gemm", "pool"}),
     "resnet-any-size": frozenset({"conv", "gemm", "pool", "winograd"}),
     "mobilenet-any-size": frozenset({"conv", "depthwise", "gemm", "pool"}),
     "efficientnet": frozenset({"conv", "depthwise", "gemm", "pool"}),
@@ -120,6 +121,7 @@ SIZES: Mapping[str, Sequence[Mapping[str, int]]] = {
     ],
     "resnet-bottleneck": [{"batch": 1}, {"batch": 5}],
     "mobilenet": [{"batch": 1}, {"batch": 3}],
+    "resnext": [{"batch": 3}],
     "resnet-any-size": IMAGES,
     "mobilenet-any-size": IMAGES,
 }

@@ -16,12 +16,15 @@ from .layers import linear, swish
 class ResNetConfig:
     """Sizes of a ResNet: ``blocks`` residual blocks of ``widths`` channels in each stage.
 
+    Bottlenecks of a ResNeXt convolve ``inner`` times as many channels in ``groups``.
     Where ``sized`` is false, height and width of the image are symbolic dimensions.
     """
 
     blocks: tuple[int, ...] = (1, 1)
     widths: tuple[int, ...] = (8, 16)
     bottleneck: bool = False
+    inner: int = 1
+    groups: int = 1
     stem: int = 8
     classes: int = 10
     image: int = 32
@@ -142,8 +145,10 @@ def build_resnet(g: Graph, c: ResNetConfig) -> None:
         for index in range(count):
             stride = 2 if stage and not index else 1
             with g.scope(f"layer{stage + 1}", f"layer{stage + 1}.{index}"):
-                block = _bottleneck if c.bottleneck else _basic_block
-                x = block(g, x, channels, width, stride)
+                if c.bottleneck:
+                    x = _bottleneck(g, x, channels, width, stride, c.inner, c.groups)
+                else:
+                    x = _basic_block(g, x, channels, width, stride)
             channels = 4 * width if c.bottleneck else width
     logits = linear(g, "fc", _global_average(g, x), channels, c.classes, rank=2)
     g.output(logits, "logits", np.float32, ("batch", c.classes))
@@ -156,11 +161,14 @@ def _basic_block(g: Graph, x: str, n_in: int, width: int, stride: int) -> str:
     return _join(g, x, y, n_in, width, stride)
 
 
-def _bottleneck(g: Graph, x: str, n_in: int, width: int, stride: int) -> str:
-    y = _relu(g, "relu", conv_bn(g, "conv1", "bn1", x, n_in, width))
-    y = conv_bn(g, "conv2", "bn2", y, width, width, kernel=3, stride=stride)
+def _bottleneck(
+    g: Graph, x: str, n_in: int, width: int, stride: int, inner: int, groups: int
+) -> str:
+    wide = inner * width
+    y = _relu(g, "relu", conv_bn(g, "conv1", "bn1", x, n_in, wide))
+    y = conv_bn(g, "conv2", "bn2", y, wide, wide, kernel=3, stride=stride, groups=groups)
     y = _relu(g, "relu", y)
-    y = conv_bn(g, "conv3", "bn3", y, width, 4 * width, gain=0.3)
+    y = conv_bn(g, "conv3", "bn3", y, wide, 4 * width, gain=0.3)
     return _join(g, x, y, n_in, 4 * width, stride)
 
 

@@ -69,6 +69,14 @@ CATALOG: tuple[Network, ...] = (
         image_inputs,
     ),
     Network(
+        "resnext",
+        "vision",
+        ResNetConfig(bottleneck=True, widths=(8, 16), inner=2, groups=4),
+        _BATCH,
+        build_resnet,
+        image_inputs,
+    ),
+    Network(
         "resnet-any-size",
         "vision",
         ResNetConfig(sized=False),
@@ -164,7 +172,16 @@ REAL: tuple[Network, ...] = (
     Network(
         "resnet50",
         "vision",
-        ResNetConfig((3, 4, 6, 3), (64, 128, 256, 512), True, 64, 1000, 224),
+        ResNetConfig((3, 4, 6, 3), (64, 128, 256, 512), True, 1, 1, 64, 1000, 224),
+        _dims(batch=1),
+        build_resnet,
+        image_inputs,
+        real=True,
+    ),
+    Network(
+        "resnext50",
+        "vision",
+        ResNetConfig((3, 4, 6, 3), (64, 128, 256, 512), True, 2, 32, 64, 1000, 224),
         _dims(batch=1),
         build_resnet,
         image_inputs,

@@ -11,13 +11,13 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from image_cases import convolution, of_any_size, out_symbols, windows
 from kernel_runs import DTYPES, KernelProgram, this_isa
 from noema.kernels.conv import Conv, candidates
-from noema.kernels.conv_tiles import ConvProblem, ConvTile
+from noema.kernels.conv_tiles import SCRATCH, ConvProblem, ConvTile
 from noema.kernels.epilogue import Activate, Bias, Curve, Epilogue, Residual
 from noema.kernels.kernel import X86_64_V3, X86_64_V4, Isa, Unsuitable
 from noema.kernels.window import Window
@@ -66,9 +66,14 @@ RELU = Epilogue((Bias(), Residual(), Activate(Curve.RELU)))
 
 @st.composite
 def problems(draw: st.DrawFn) -> ConvProblem:
-    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
-    channels = draw(st.sampled_from([1, 2, 3, 5, 16, 33]))
-    filters = draw(st.sampled_from([1, 7, 16, 40, 65]))
+    if draw(st.integers(0, 2)):
+        groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        channels = draw(st.sampled_from([1, 2, 3, 5, 16, 33]))
+        filters = draw(st.sampled_from([1, 7, 16, 40, 65]))
+    else:  # filters of several groups to a vector
+        groups = draw(st.sampled_from([2, 7, 8, 16, 19]))
+        channels = draw(st.sampled_from([1, 2, 3, 4, 8]))
+        filters = draw(st.sampled_from([1, 2, 4, 8]))
     window = draw(windows(channels * groups))
     assert ISA is not None
     element = draw(st.sampled_from(["f32", "bf16"])) if ISA.bf16 else "f32"
@@ -116,7 +121,9 @@ def test_any_problem_with_any_of_its_candidates(problem: ConvProblem, data: st.D
 def test_any_tile_is_right(problem: ConvProblem, data: st.DataObject) -> None:
     """Blocks that don't divide the image, sums in parts, weights fetched ahead."""
     assert ISA is not None
-    check(Conv(problem, data.draw(tiles(problem, ISA)), ISA))
+    kernel = Conv(problem, data.draw(tiles(problem, ISA)), ISA)
+    assume(kernel.scratch <= SCRATCH)
+    check(kernel)
 
 
 @settings(max_examples=8)
@@ -144,6 +151,7 @@ def test_one_program_for_images_of_all_sizes(problem: ConvProblem, data: st.Data
     kernel = data.draw(st.sampled_from(candidates(problem, isa)))
     if data.draw(st.booleans()):
         kernel = dataclasses.replace(kernel, tile=data.draw(tiles(problem, isa)))
+    assume(kernel.scratch <= SCRATCH)
     check(kernel, *sizes)
 
 
@@ -155,7 +163,20 @@ def test_one_dimension_longer_than_scratch() -> None:
     check(kernel)
 
 
-def test_inner_loop_is_products() -> None:
+@pytest.mark.parametrize(("groups", "filters", "together"), [
+    (32, 4, 4), (32, 8, 2), (32, 16, 1), (32, 3, 1), (1, 4, 1), (64, 2, 8),
+])  # fmt: skip
+def test_groups_of_few_filters_share_a_vector(groups: int, filters: int, together: int) -> None:
+    """No lane of a product is idle where groups have a divisor of its lanes of filters."""
+    window = Window(1, 14, 14, groups * 4, (3, 3), pads=(1, 1, 1, 1))
+    kernel = candidates(ConvProblem(window, groups * filters, groups), X86_64_V4)[0]
+    assert kernel.together == together
+    packed = kernel.interface.operands[1].extents
+    assert packed[0] == groups // together
+
+
+@pytest.mark.parametrize("groups", [1, 16])
+def test_inner_loop_is_products(groups: int) -> None:
     """Nothing but addresses, loads and products between the innermost loop's braces."""
     window = Window(1, 14, 14, 64, (3, 3), pads=(1, 1, 1, 1))
     for element, product, isa in (
@@ -163,7 +184,7 @@ def test_inner_loop_is_products() -> None:
         ("f32", "vector.fma", X86_64_V3),
         ("bf16", "dpbf16ps", dataclasses.replace(X86_64_V4, bf16=True)),
     ):
-        kernel = candidates(ConvProblem(window, 64, element=element), isa)[0]
+        kernel = candidates(ConvProblem(window, 64, groups, element), isa)[0]
         text = kernel.print("k")
         loops = [b for b in re.findall(r"scf\.for[^{]*\{([^{}]*)\}", text) if product in b]
         assert loops
