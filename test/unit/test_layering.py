@@ -80,12 +80,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": SHARED,
     "api": SHARED | CACHE | {"machine", "runtime", "worker"},
     "bench": SHARED | {"api", "check", "frontend", "runtime", "samples"},
-    # `noema opt` runs passes and the lowering over IR that a person wrote.
+    # `noema opt` runs passes and the lowering over IR that a person wrote, and prints kernels.
     "cli": SHARED
     | CACHE
     | {
-        *("api", "bench", "check", "dialects", "lowering", "machine", "passes", "report"),
-        *("profiling", "runtime", "samples"),
+        *("api", "bench", "check", "dialects", "kernels", "lowering", "machine", "passes"),
+        *("profiling", "report", "runtime", "samples"),
     },
     "noema": {"api", "errors", "runtime", "workload"},
 }
