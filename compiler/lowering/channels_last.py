@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
