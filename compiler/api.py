@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -96,6 +97,7 @@ def analyze(
     model: Model,
     *,
     shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    kernels: str | None = None,
     cache: bool = True,
     limits: Limits | None = None,
     on_progress: ProgressCallback | None = None,
@@ -108,6 +110,8 @@ def analyze(
     Args:
         model: Path of an `.onnx` file, or a `ModelProto`.
         shapes: Input name → extents; None leaves one to be assumed.
+        kernels: Precision (`f32`, `bf16`) for which to say as well which generated kernels a
+            program would call on this machine; None for not. It takes some tenths of a second.
         cache: Look in the cache first, and keep the result there.
         limits: What the analysis process may use.
         on_progress: Told each stage as it starts.
@@ -117,11 +121,11 @@ def analyze(
 
     Raises:
         InvalidModel, UnsupportedModel: What is wrong with the model, or not supported in it.
-        InvalidOption: `shapes` doesn't fit the model.
+        InvalidOption: `shapes` doesn't fit the model, or this machine has no such precision.
         PluginFailed: A third-party pattern failed.
         CompileCrashed, CompileTimeout: The analysis process did not finish.
     """
-    wanted = dict(shapes or {})
+    wanted = _Analysis(dict(shapes or {}), None if kernels is None else Precision.parse(kernels))
     with _as_file(model) as path:
         store = Cache.default() if cache else Cache(Path(), 0)
         known = _known_profile(store, path, wanted)
@@ -130,7 +134,7 @@ def analyze(
         start = time.time_ns()
         request = {
             "model": str(path.absolute()),
-            "shapes": {name: list(extents) for name, extents in wanted.items()},
+            **wanted.to_json(),
             "hardware": this_machine(on_progress=on_progress).to_json(),
         }
         result = run_job("analyze", request, limits=limits or Limits(), on_progress=on_progress)
@@ -146,9 +150,21 @@ def analyze(
         return profile
 
 
-def _known_profile(
-    cache: Cache, model: Path, shapes: Mapping[str, tuple[int | None, ...]]
-) -> WorkloadProfile | None:
+@dataclass(frozen=True)
+class _Analysis:
+    """What decides, besides the model and the machine, what an analysis finds."""
+
+    shapes: Mapping[str, tuple[int | None, ...]]
+    kernels: Precision | None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "shapes": {name: list(extents) for name, extents in sorted(self.shapes.items())},
+            "kernels": None if self.kernels is None else self.kernels.value,
+        }
+
+
+def _known_profile(cache: Cache, model: Path, wanted: _Analysis) -> WorkloadProfile | None:
     """The profile that the cache has of a model."""
     if not cache.max_bytes:
         return None
@@ -160,7 +176,7 @@ def _known_profile(
         if external is None:
             return None
         digest = cache.model_digest(model, external)
-    key = _profile_key(digest, model.name, shapes)
+    key = _profile_key(digest, model.name, wanted)
     text = cache.read(key)
     if text is None:
         return None
@@ -171,13 +187,13 @@ def _known_profile(
         return None
 
 
-def _profile_key(model_digest: str, name: str, shapes: Mapping[str, tuple[int | None, ...]]) -> str:
+def _profile_key(model_digest: str, name: str, wanted: _Analysis) -> str:
     known = roofs(measure=False)
     record = {
         "analysis": SCHEMA,
         "model": model_digest,
         "name": name,
-        "shapes": {k: list(v) for k, v in sorted(shapes.items())},
+        **wanted.to_json(),
         "made by": _made_by(),
         "cpu": cpu_fingerprint(),
         "accelerators": driver_fingerprint(),

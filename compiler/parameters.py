@@ -1,12 +1,13 @@
 """The parameter store: weights by name, outside the IR, read lazily and never changed in place.
 
-A weight is either a region of a file (mapped on first use, never loaded whole) or an array that
-a pass made. Every stage that touches weights shares this one store, so it belongs to none of them.
+A weight is a region of a file (mapped on first use, never loaded whole), an array that a pass made,
+or what a function makes of others when it is read: whoever reads no weights waits for none. Every
+stage that touches weights shares this one store, so it belongs to none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Parameter:
         path: File that holds the bytes, or None if `array` does.
         offset: Byte offset in `path`.
         array: The values, C-contiguous, if they are in memory.
+        make: Makes the values, if neither has them; each time they are read.
     """
 
     dtype: DType
@@ -34,6 +36,7 @@ class Parameter:
     path: Path | None = None
     offset: int = 0
     array: NDArray[np.generic] | None = field(default=None, compare=False)
+    make: Callable[[], NDArray[np.generic]] | None = field(default=None, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -47,6 +50,12 @@ class Parameter:
         """The weight as a read-only array of `shape`; a mapping of the file where possible."""
         if self.array is not None:
             return self.array
+        if self.make is not None:
+            made = np.ascontiguousarray(self.make()).reshape(self.shape)
+            if made.dtype != self.dtype.numpy:
+                raise ValueError(f"made {made.dtype}, declared {self.dtype}")
+            made.flags.writeable = False
+            return made
         if self.nbytes == 0 or self.path is None:
             return np.zeros(self.shape, self.dtype.numpy)
         return np.memmap(self.path, self.dtype.numpy, "r", self.offset, self.shape)
@@ -91,6 +100,16 @@ class ParameterStore:
         array = np.ascontiguousarray(array).reshape(array.shape)
         array.flags.writeable = False
         self._entries[name] = Parameter(dtype, array.shape, array=array)
+
+    def derive(
+        self,
+        name: str,
+        dtype: DType,
+        shape: tuple[int, ...],
+        make: Callable[[], NDArray[np.generic]],
+    ) -> None:
+        """Adds, or replaces, a weight that is made when it is read."""
+        self._entries[name] = Parameter(dtype, shape, make=make)
 
     def unique_name(self, stem: str) -> str:
         """A name starting with `stem` that the store doesn't hold yet."""

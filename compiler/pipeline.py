@@ -19,20 +19,21 @@ from noema.dialects.context import new_context
 from noema.dialects.opset import EXPANDED
 from noema.dialects.provenance import node_names
 from noema.dispatches import Site, labelled
-from noema.errors import InvalidIR, InvalidModel, InvalidOption
+from noema.errors import InvalidIR, InvalidModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
-from noema.kernels.kernel import DEFAULT_L2, Isa, Kernel, isa_of
+from noema.kernels.kernel import Kernel
 from noema.lowering.lower import Lowered, lower
-from noema.options import AARCH64, CompileOptions, Precision, Target
+from noema.options import CompileOptions, Precision, Target
 from noema.parameters import ParameterStore
 from noema.passes.base import PassContext
 from noema.passes.driver import PipelineReport, run_pipeline
 from noema.passes.registry import compile_pipeline
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
-from noema.runtime.cpu import X86_LEVELS, requirements_of, this_cpu
+from noema.runtime.cpu import requirements_of
 from noema.runtime.device import default_threads
 from noema.signature import Signature
+from noema.vector_unit import check_precision, kernel_isa
 from noema.versions import versions
 
 
@@ -173,37 +174,6 @@ def labels_of(module: ir.Module) -> dict[str, tuple[str, str]]:
 
     module.operation.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found
-
-
-def check_precision(options: CompileOptions) -> None:
-    """Checks that a target computes in a precision, or that it's to be emulated.
-
-    Raises:
-        InvalidOption: It has no instructions for it.
-    """
-    if options.precision is Precision.F32 or options.emulate:
-        return
-    isa = kernel_isa(options.target)
-    if isa is not None and isa.bf16:
-        return
-    where = "this machine's processor" if str(options.target) == "cpu" else str(options.target)
-    raise InvalidOption(
-        f"{where} has no instructions for {options.precision.value} (AVX-512 BF16) that programs "
-        "could use: rounding to it would make them slower, not faster",
-        remedy="use --precision f32; or, to see what the rounding does to results, --emulate",
-    )
-
-
-def kernel_isa(target: Target) -> Isa | None:
-    """What generated kernels may use on a target; None if there are none for it."""
-    if target.kind != "cpu":
-        return None
-    cpu = this_cpu()
-    if target.arch == "host":
-        return isa_of(cpu.machine, cpu.features, cpu.caches.get("L2", DEFAULT_L2))
-    if target.arch == AARCH64:
-        return None
-    return isa_of("x86_64", X86_LEVELS[target.arch])
 
 
 def pass_context(model: OnnxModel) -> PassContext:

@@ -29,6 +29,7 @@ from noema.dialects.opset import EXPANDED
 from noema.errors import InvalidIR, InvalidModel, UnsupportedModel
 from noema.frontend.importer import import_model
 from noema.frontend.onnx import OnnxModel, read_model
+from noema.options import CompileOptions, Precision
 from noema.passes.base import PassContext
 from noema.passes.classify import classify
 from noema.passes.driver import PipelineReport, check_raised, run_pipeline
@@ -36,6 +37,7 @@ from noema.passes.pipeline_spec import Pipeline
 from noema.passes.registry import default_pipeline, resolve
 from noema.progress import JSON, Progress, ProgressCallback, no_progress
 from noema.signature import TensorSpec
+from noema.vector_unit import check_precision
 from noema.workload import (
     Declined,
     Hardware,
@@ -106,6 +108,7 @@ def analyze_model(
     name: str = "model",
     assumed: Mapping[str, int] | None = None,
     stopwatch: Stopwatch | None = None,
+    kernels: Precision | None = None,
 ) -> WorkloadProfile:
     """Understands a model in this process.
 
@@ -115,6 +118,7 @@ def analyze_model(
         name: What to call it.
         assumed: Extents that stand for symbols of its inputs.
         stopwatch: Has timed the stages before, and tells the progress.
+        kernels: Precision for which to decide on generated kernels; None for not at all.
 
     Raises:
         InvalidModel: Operators of the model don't fit together.
@@ -125,20 +129,31 @@ def analyze_model(
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return _profiled(model, hardware, name, assumed or {}, stopwatch or Stopwatch())
+        watch = stopwatch or Stopwatch()
+        return _profiled(model, hardware, name, assumed or {}, watch, kernels)
     finally:
         if enabled:
             gc.enable()
 
 
 def _profiled(
-    model: OnnxModel, hardware: Hardware, name: str, assumed: Mapping[str, int], watch: Stopwatch
+    model: OnnxModel,
+    hardware: Hardware,
+    name: str,
+    assumed: Mapping[str, int],
+    watch: Stopwatch,
+    kernels: Precision | None,
 ) -> WorkloadProfile:
     summary = _summary(model, name, assumed)  # before passes add weights of their own
     with watch.stage("import", 0.3):
-        module = import_model(model, new_context(lowers=False))
+        module = import_model(model, new_context(lowers=kernels is not None))
+    context = PassContext(
+        parameters=model.parameters,
+        scopes=model.scopes,
+        inputs=tuple(spec.name for spec in model.inputs),
+    )
     with watch.stage("passes", 0.4):
-        graph, labels, report = _understand(module, model)
+        graph, labels, report = _understand(module, context)
     with watch.stage("components", 0.7):
         parts = read_parts(graph, labels, model.nodes, model.parameters)
         workload, flow = verdict(graph, parts), flow_of(graph, parts)
@@ -150,6 +165,12 @@ def _profiled(
         could, searches = opportunities(
             graph, parts, hardware, model.parameters, costs=costs, found=found
         )
+    planned = None
+    if kernels is not None:
+        with watch.stage("kernels", 0.95):
+            from noema.kernel_plan import plan_kernels  # the whole lowering
+
+            planned = plan_kernels(module, context, model.parameters, components, kernels)
     patterns, declined = _tallies(report)
     return WorkloadProfile(
         model=summary,
@@ -161,16 +182,12 @@ def _profiled(
         searches=searches,
         timing=Timing(sum(watch.seconds.values()), dict(watch.seconds), patterns),
         declined=declined,
+        kernels=planned,
     )
 
 
-def _understand(module: ir.Module, model: OnnxModel) -> tuple[Graph, Labels, PipelineReport]:
+def _understand(module: ir.Module, context: PassContext) -> tuple[Graph, Labels, PipelineReport]:
     """Runs the default pipeline, whose last pass is `classify`."""
-    context = PassContext(
-        parameters=model.parameters,
-        scopes=model.scopes,
-        inputs=tuple(spec.name for spec in model.inputs),
-    )
     first, *others, _ = default_pipeline().items
     try:
         # Checking takes longer than all passes together, and only the first one reads what came
@@ -237,12 +254,15 @@ def _tallies(report: PipelineReport) -> tuple[tuple[PatternTime, ...], tuple[Dec
 
 
 def analyze_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[str, object]:
-    """The compile process's job: request {model, shapes, hardware} → {files, profile}."""
+    """The compile process's job: request {model, shapes, hardware, kernels} → {files, profile}."""
     shapes, hardware = request["shapes"], request["hardware"]
     assert isinstance(shapes, dict) and isinstance(hardware, dict)
     wanted = cast(
         "Shapes", {name: tuple(cast("list[int | None]", e)) for name, e in shapes.items()}
     )
+    kernels = None if request["kernels"] is None else Precision(str(request["kernels"]))
+    if kernels is not None:
+        check_precision(CompileOptions(precision=kernels))  # before a large model is read
     path = Path(str(request["model"]))
     watch = Stopwatch(progress)
     with watch.stage("read", 0.0):
@@ -250,6 +270,11 @@ def analyze_job(request: dict[str, JSON], progress: ProgressCallback) -> dict[st
     with watch.stage("load", 0.2):
         resolve(default_pipeline())  # imports the passes, once per process
     profile = analyze_model(
-        model, Hardware.from_json(hardware), name=path.name, assumed=assumed, stopwatch=watch
+        model,
+        Hardware.from_json(hardware),
+        name=path.name,
+        assumed=assumed,
+        stopwatch=watch,
+        kernels=kernels,
     )
     return {"files": [str(f) for f in model.files], "profile": profile.to_json()}

@@ -400,6 +400,57 @@ class Declined:
 
 
 @dataclass(frozen=True)
+class KernelUse:
+    """A call of a generated kernel.
+
+    Attributes:
+        component: Name of the component that it is a part of; empty if of none.
+        kernel: Its family, e.g. `gemm` (`docs/kernels.md` has them all).
+        description: Its extents, epilogue and tile.
+        nodes: Names of the ONNX nodes that it computes.
+    """
+
+    component: str
+    kernel: str
+    description: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WithoutKernel:
+    """Nodes of a kind that has kernels, and that IREE's code generation computes all the same.
+
+    Attributes:
+        component: Name of the component that they are a part of; empty if of none.
+        reason: Why no kernel serves them.
+        nodes: Names of the ONNX nodes.
+    """
+
+    component: str
+    reason: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """Which generated kernels a program would call on this machine.
+
+    Attributes:
+        precision: Number format of products: `f32` or `bf16`.
+        threads: Workers that they are cut for.
+        uses: The calls, in program order.
+        declined: What does without.
+        reason: Why there is no plan, if there is none.
+    """
+
+    precision: str
+    threads: int
+    uses: tuple[KernelUse, ...]
+    declined: tuple[WithoutKernel, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Timing:
     """What the analysis took.
 
@@ -428,6 +479,8 @@ class WorkloadProfile:
         searches: How much of the weights was looked at for that.
         timing: What the analysis took.
         declined: Near misses of patterns.
+        kernels: Which kernels a program would call here, for the extents assumed; null if that
+            wasn't asked for.
         schema: Name and version of this schema.
     """
 
@@ -440,6 +493,7 @@ class WorkloadProfile:
     timing: Timing
     declined: tuple[Declined, ...] = ()
     searches: tuple[Search, ...] = ()
+    kernels: KernelPlan | None = None
     schema: str = SCHEMA
 
     def count(self, kind: ComponentKind) -> int:

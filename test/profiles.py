@@ -16,12 +16,15 @@ from noema.workload import (
     Evidence,
     Flow,
     Hardware,
+    KernelPlan,
+    KernelUse,
     ModelSummary,
     Opportunity,
     PatternTime,
     ResidualStream,
     Search,
     Timing,
+    WithoutKernel,
     Workload,
     WorkloadProfile,
     WorkloadType,
@@ -146,6 +149,20 @@ def profile(
             (PatternTime("layer-norm", 25, 25, 0.004), PatternTime("attention", 12, 12, 0.011)),
         ),
         declined=(Declined("attention", "/x/MatMul", "the softmax is over the wrong axis"),),
+        kernels=KernelPlan(
+            "f32",
+            2,
+            tuple(
+                KernelUse(c.name, kernel, f"128×768×{c.flops} f32", c.nodes[:1])
+                for c in components
+                for kernel in c.kernels
+            ),
+            tuple(
+                WithoutKernel(c.name, "a norm of kind group", c.nodes)
+                for c in components
+                if c.kind is ComponentKind.NORM
+            ),
+        ),
     )
 
 

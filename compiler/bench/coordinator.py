@@ -27,6 +27,7 @@ from noema.bench.process import ContenderFailed, ContenderProcess, ContenderUnav
 from noema.bench.record import Agreement, ContenderResult, Status
 from noema.bench.timing import paired_ratio, summarize
 from noema.check import compare
+from noema.options import Goal
 from noema.progress import JSON
 
 _MOST_CALLS = 1000
@@ -40,6 +41,7 @@ class Plan:
 
     Attributes:
         threads: Threads that each contender may compute with.
+        goal: Whether calls come one after the other, or side by side.
         rounds: Number of bursts of each contender.
         burst_seconds: About how long a burst lasts; a call at least.
         warmup: Calls before the first round.
@@ -48,6 +50,7 @@ class Plan:
     """
 
     threads: int
+    goal: Goal = Goal.LATENCY
     rounds: int = 10
     burst_seconds: float = 0.1
     warmup: int = 3
@@ -168,6 +171,7 @@ def _load(
         model=model.path.absolute(),
         outputs=model.outputs,
         threads=plan.threads,
+        goal=plan.goal,
         precision=run.contestant.precision,
         emulate=run.contestant.emulate,
         folder=private,

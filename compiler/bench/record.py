@@ -42,8 +42,9 @@ class ContenderResult:
         version: Of its package.
         configuration: How it was set up.
         load_seconds: From the model's file to ready, compiling included.
-        timing: Seconds per call, numpy arrays in and out.
-        rounds: Seconds of every call, by round.
+        timing: Seconds per call, numpy arrays in and out. Of calls side by side, the time of a
+            burst over the number of its calls.
+        rounds: Seconds of every call, by round; of calls side by side, one such figure.
         agreement: Of its outputs.
         peak_bytes: Largest resident set of its process, loading included.
         tools_peak_bytes: Largest resident set of a compiler process that it started; 0 if none.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from noema.bench.record import BenchResult, ContenderResult, ModelResult
+from noema.options import Goal
 
 _REASON_CHARACTERS = 400
 _BUSY_LOAD = 0.5
@@ -18,6 +21,7 @@ def print_result(console: Console, result: BenchResult) -> None:
     """Prints the machine, a table per model and, for several, the mean ratios."""
     machine = result.machine
     threads = result.settings["threads"]
+    per_second = result.settings["optimize_for"] == Goal.THROUGHPUT.value
     console.print(
         f"{escape(machine.cpu)}, {machine.physical} cores ({machine.logical} logical), "
         f"{machine.memory_bytes / 2**30:.0f} GiB; {threads} threads per contender",
@@ -31,7 +35,7 @@ def print_result(console: Console, result: BenchResult) -> None:
             "don't trust small differences[/]"
         )
     for model in result.models:
-        console.print(_table(model))
+        console.print(_table(model, per_second=per_second))
         if model.assumed:
             dims = " ".join(f"--dim {name}={extent}" for name, extent in model.assumed.items())
             console.print(f"[dim]assumed: {escape(dims)}[/]", highlight=False)
@@ -53,27 +57,29 @@ def print_result(console: Console, result: BenchResult) -> None:
         console.print(table)
 
 
-def _table(model: ModelResult) -> Table:
+def _table(model: ModelResult, *, per_second: bool) -> Table:
     title = f"{escape(model.model)} [not bold]{escape('; '.join(model.inputs))}[/]"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("contender", no_wrap=True)
-    for head in ("ms", "quartiles", "fastest", "÷ noema", "error", "load s", "MiB"):
+    unit = "requests/s" if per_second else "ms"
+    for head in (unit, "quartiles", "fastest", "÷ noema", "error", "load s", "MiB"):
         table.add_column(head, justify="right", no_wrap=True)
     for contender in model.contenders:
-        table.add_row(contender.name, *_cells(contender))
+        figure = _per_second if per_second else _milliseconds
+        table.add_row(contender.name, *_cells(contender, figure))
     return table
 
 
-def _cells(contender: ContenderResult) -> list[str]:
+def _cells(contender: ContenderResult, figure: Callable[[float], str]) -> list[str]:
     timing = contender.timing
     if timing is None:
         return [contender.status]
     agreement = contender.agreement
     peak = max(contender.peak_bytes or 0, contender.tools_peak_bytes or 0)
     return [
-        _milliseconds(timing.median),
-        f"{_milliseconds(timing.lower)} – {_milliseconds(timing.upper)}",
-        _milliseconds(timing.minimum),
+        figure(timing.median),
+        " – ".join(sorted(map(figure, (timing.lower, timing.upper)), key=float)),
+        figure(timing.minimum),
         "" if contender.ratio is None else f"{contender.ratio:.2f}",
         "" if agreement is None else _error(agreement.reference, contender.name, agreement.max_rel),
         "" if contender.load_seconds is None else f"{contender.load_seconds:.2f}",
@@ -90,6 +96,11 @@ def _short(reason: str) -> str:
 def _milliseconds(seconds: float) -> str:
     value = seconds * 1e3
     return f"{value:.1f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _per_second(seconds: float) -> str:
+    value = 1 / seconds
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _error(reference: str, name: str, max_rel: float) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from noema.cli.models import emulate_option
+from noema.cli.inputs import Wanted, input_options
+from noema.cli.models import emulate_option, optimize_for_option
 from noema.errors import InvalidOption
-from noema.options import Precision, parse_shape
+from noema.options import Goal, Precision, parse_shape
 
 if TYPE_CHECKING:
     from noema.bench.coordinator import Contestant, OnStep, Plan
@@ -44,6 +45,10 @@ _FILE_WIDTH = 120
 )
 @emulate_option
 @click.option("--threads", type=click.IntRange(1), help="Threads of each; default: one per core.")
+@optimize_for_option(
+    "Time one call after the other; or how many requests a second each contender serves, set up "
+    "for that as its makers say."
+)
 @click.option(
     "--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds of bursts."
 )
@@ -57,13 +62,7 @@ _FILE_WIDTH = 120
 @click.option(
     "--burst", default=0.1, show_default=True, metavar="SECONDS", help="Length of one burst."
 )
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=FILE.npy|random|zeros",
-    help="Values of an input; random where not given. Repeatable.",
-)
+@input_options("1 for a leading one, else 128")
 @click.option(
     "--shape",
     "shapes",
@@ -72,18 +71,10 @@ _FILE_WIDTH = 120
     help="Pin an input's extents. Repeatable.",
 )
 @click.option(
-    "--dim",
-    "dims",
-    multiple=True,
-    metavar="SYMBOL=N",
-    help="Extent of a symbolic dimension; default 1 for a leading one, else 128. Repeatable.",
-)
-@click.option(
     "--pin/--no-pin",
     default=True,
     help="Give the contenders a model with these extents, or the dynamic model as it is.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
 @click.option(
     "--json",
     "json_file",
@@ -96,6 +87,7 @@ def bench_command(
     precisions: tuple[str, ...],
     emulate: bool,
     threads: int | None,
+    optimize_for: str,
     repeat: int,
     warmup: int,
     burst: float,
@@ -110,10 +102,14 @@ def bench_command(
 
     Each contender has a process of its own; they run in turns, in short bursts, on the same
     inputs. Times are of whole calls, numpy arrays in and out. "÷ noema" above 1 means that noema
-    is faster; "error" is relative to ONNX Runtime's largest output.
+    is faster; "error" is relative to ONNX Runtime's largest output. With --optimize-for throughput
+    requests come side by side, and are counted: noema runs each on a core of its own, ONNX Runtime
+    in as many calls at once with one thread each, OpenVINO in as many as its throughput hint makes
+    streams for; stock IREE takes one after the other.
 
     \b
     noema bench resnet50.onnx
+    noema bench mobilenet.onnx --optimize-for throughput --against ort,openvino
     noema bench bert.onnx --dim sequence=128 --against ort,openvino-bf16 --threads 2
     """
     from rich.console import Console
@@ -122,14 +118,13 @@ def bench_command(
     from noema.bench.machine import this_machine
     from noema.bench.record import BenchResult
     from noema.bench.table import print_result
-    from noema.samples import parse_extent, parse_source
 
     contestants = _contestants(against, precisions, emulate=emulate)
     pinned = dict(map(parse_shape, shapes))
-    extents = dict(map(parse_extent, dims))
-    sources = dict(map(parse_source, inputs))
+    wanted = Wanted.read(inputs, dims, seed)
     plan = Plan(
         threads=threads or len(os.sched_getaffinity(0)),
+        goal=Goal(optimize_for),
         rounds=repeat,
         burst_seconds=burst,
         warmup=warmup,
@@ -144,10 +139,8 @@ def bench_command(
                     contestants,
                     plan,
                     shapes=pinned,
-                    extents=extents,
+                    wanted=wanted,
                     pin=pin,
-                    sources=sources,
-                    seed=seed,
                     on_step=on_step,
                 )
             )
@@ -156,6 +149,7 @@ def bench_command(
         command=tuple(sys.argv),
         settings={
             "threads": plan.threads,
+            "optimize_for": plan.goal.value,
             "rounds": plan.rounds,
             "burst_seconds": plan.burst_seconds,
             "warmup": plan.warmup,
@@ -183,10 +177,8 @@ def _measure(
     plan: Plan,
     *,
     shapes: dict[str, tuple[int | None, ...]],
-    extents: dict[str, int],
+    wanted: Wanted,
     pin: bool,
-    sources: dict[str, str],
-    seed: int,
     on_step: OnStep,
 ) -> ModelResult:
     from noema.bench.coordinator import compete
@@ -196,8 +188,8 @@ def _measure(
     with tempfile.TemporaryDirectory(prefix="noema-bench-") as name:
         folder = Path(name)
         (folder / "model").mkdir()
-        model = prepare(path, folder / "model", shapes, extents, pin=pin)
-        arrays = make_inputs(model, sources, seed)
+        model = prepare(path, folder / "model", shapes, wanted.extents, pin=pin)
+        arrays = make_inputs(model, wanted.sources, wanted.seed)
         results = compete(
             contestants, model, arrays, plan, folder, lambda step: on_step(f"{path.name}: {step}")
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from noema.cli.models import limit_options, read_limits, read_shapes, shape_option
+from noema.options import Precision
 
 
 @click.command("explain", short_help="Show what the parts of a network are for, and cost here.")
@@ -27,6 +28,18 @@ from noema.cli.models import limit_options, read_limits, read_shapes, shape_opti
     show_default=True,
     help="How many opportunities to print.",
 )
+@click.option(
+    "--kernels/--no-kernels",
+    default=True,
+    help="Say which generated kernels would serve it here, and what none serves and why.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice([p.value for p in Precision]),
+    default=Precision.F32.value,
+    show_default=True,
+    help="Number format of products for which kernels are chosen.",
+)
 @click.option("--nodes", is_flag=True, help="Print the ONNX nodes behind each component.")
 @click.option("--timing", is_flag=True, help="Print what the analysis took, and near misses.")
 @click.option("--cache/--no-cache", default=True, help="Use the cache.")
@@ -37,6 +50,8 @@ def explain_command(
     as_json: bool,
     shapes: tuple[str, ...],
     opportunities: int,
+    kernels: bool,
+    precision: str,
     nodes: bool,
     timing: bool,
     cache: bool,
@@ -44,7 +59,7 @@ def explain_command(
     time_limit: int | None,
 ) -> None:
     """Say what kind of network MODEL (.onnx) is, what its parts are for, what each costs on this
-    machine, and what would make it faster.
+    machine, what would make it faster, and which of noema's kernels would serve it.
 
     Times are predictions from this machine's roofline, not measurements. Symbolic dimensions get
     usual extents (batch 1, sequence 128, image side 224, …), which are printed; set others with
@@ -53,6 +68,7 @@ def explain_command(
     \b
     noema explain bert.onnx
     noema explain bert.onnx --shape input_ids=8,256 --html bert.html
+    noema explain bert.onnx --precision bf16
     noema explain bert.onnx --json | jq '.components[] | select(.kind == "attention") | .name'
 
     How to read the report: docs/explain.md.
@@ -65,6 +81,7 @@ def explain_command(
         profile = analyze(
             model,
             shapes=pinned,
+            kernels=precision if kernels else None,
             cache=cache,
             limits=read_limits(memory_limit, time_limit),
             on_progress=on_progress,

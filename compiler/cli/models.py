@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from noema.errors import InvalidOption
-from noema.options import CompileOptions, Limits, Precision, Target, parse_shape
+from noema.options import CompileOptions, Goal, Limits, Precision, Target, parse_shape
 
 
 def shape_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +54,17 @@ def compile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def optimize_for_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds --optimize-for to a command; `what` says what the two goals do there."""
+    return click.option(
+        "--optimize-for",
+        type=click.Choice([goal.value for goal in Goal]),
+        default=Goal.LATENCY.value,
+        show_default=True,
+        help=what,
+    )
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from noema.cli.inputs import Wanted, input_options
 from noema.cli.models import compile_options, limit_options, read_limits, read_options
-from noema.cli.run import read_array
 from noema.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -45,27 +45,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Print so many rows, the slowest; 0 for all.",
 )
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=FILE.npy|random|zeros",
-    help="Values of an input; random where not given. Repeatable.",
-)
-@click.option(
-    "--dim",
-    "dims",
-    multiple=True,
-    metavar="SYMBOL=N",
-    help="Extent of a symbolic dimension; usual for its name where not given. Repeatable.",
-)
+@input_options("one that is usual for its name")
 @click.option(
     "--pin/--no-pin",
     default=True,
     help="Compile the model for these extents, or with its symbolic dimensions left open: then "
     "what a dispatch computes isn't known, only what it takes.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--cache/--no-cache", default=True, help="Use the compile cache.")
 @compile_options
 @limit_options
@@ -114,24 +100,23 @@ def profile_command(
     """  # noqa: D205
     from noema.cli.progress import progress_line
     from noema.profiling import profile_program, usual_extents
-    from noema.samples import check_extents, make_inputs, parse_extent, parse_source
+    from noema.samples import check_extents
 
     on_stdout = json_file is not None and str(json_file) == "-"
-    extents = dict(map(parse_extent, dims))
-    sources = dict(map(parse_source, inputs))
+    wanted = Wanted.read(inputs, dims, seed)
     with ExitStack() as stack:
         on_progress = stack.enter_context(progress_line(quiet=on_stdout))
         if model.suffix == ".noema":
             program = _loaded(model, threads, shapes, passes)
-            check_extents(program.inputs, extents)
+            check_extents(program.inputs, wanted.extents)
         else:
             options = read_options(target, precision, shapes, passes, emulate=emulate)
             limits = read_limits(memory_limit, time_limit)
-            pinned = extents if pin else None
+            pinned = wanted.extents if pin else None
             program = _compiled(model, options, pinned, threads, cache, limits, on_progress)
         stack.enter_context(program)
-        symbols = usual_extents(program.inputs, extents)
-        feeds = make_inputs(program.inputs, sources, symbols, seed, read_array)
+        symbols = usual_extents(program.inputs, wanted.extents)
+        feeds = wanted.arrays(program.inputs, symbols)
         profile = profile_program(
             program, feeds, name=model.name, calls=repeat, on_progress=on_progress
         )

@@ -14,35 +14,25 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from noema.cli.models import compile_options, limit_options, read_limits, read_options
-from noema.errors import AccuracyBudgetMissed, InvalidInput, InvalidOption
+from noema.cli.inputs import Arrays, Wanted, input_options
+from noema.cli.models import (
+    compile_options,
+    limit_options,
+    optimize_for_option,
+    read_limits,
+    read_options,
+)
+from noema.errors import AccuracyBudgetMissed, InvalidOption
 from noema.options import Precision
 
 if TYPE_CHECKING:
     from noema.check import OutputError, Tolerance
     from noema.runtime.session import Program
-    from noema.signature import TensorSpec
-
-Arrays = dict[str, NDArray[np.generic]]
 
 
 @click.command("run", short_help="Run a model once, compiling it first if need be.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME=FILE.npy|random|zeros",
-    help="Values of an input; random where not given. Repeatable.",
-)
-@click.option(
-    "--dim",
-    "dims",
-    multiple=True,
-    metavar="SYMBOL=N",
-    help="Extent of a symbolic dimension of made-up inputs; default 1. Repeatable.",
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
+@input_options("1")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -56,6 +46,7 @@ Arrays = dict[str, NDArray[np.generic]]
     "largest, default 1e-4; in bf16, of the whole output in the L2 norm, default 1e-2.",
 )
 @click.option("--threads", type=int, help="Worker threads; default: one per core.")
+@optimize_for_option("The call uses all threads, or one core as each of many side by side.")
 @click.option("--device", help="Where to run, e.g. cpu or vulkan:1; default: the target's kind.")
 @click.option("--cache/--no-cache", default=True, help="Use the compile cache.")
 @compile_options
@@ -70,6 +61,7 @@ def run_command(
     check: bool,
     tolerance: float | None,
     threads: int | None,
+    optimize_for: str,
     device: str | None,
     cache: bool,
     target: str,
@@ -93,14 +85,16 @@ def run_command(
     from noema.check import TOLERANCES
     from noema.cli.progress import progress_line
     from noema.runtime.session import load
+    from noema.samples import check_extents
 
+    wanted = Wanted.read(inputs, dims, seed)
     allowed = TOLERANCES[Precision(precision)]
     if tolerance is not None:
         allowed = replace(allowed, limit=tolerance)
     if model.suffix == ".noema":
         if check:
             raise InvalidOption("--check needs the .onnx file to compare with")
-        program = load(model, threads=threads, device=device)
+        program = load(model, threads=threads, device=device, optimize_for=optimize_for)
     else:
         options = read_options(target, precision, shapes, passes, emulate=emulate)
         with progress_line(quiet=as_json) as on_progress:
@@ -109,12 +103,14 @@ def run_command(
                 options,
                 threads=threads,
                 device=device,
+                optimize_for=optimize_for,
                 use_cache=cache,
                 limits=read_limits(memory_limit, time_limit),
                 on_progress=on_progress,
             )
     with program:
-        feeds = _feeds(program, inputs, dims, seed)
+        check_extents(program.inputs, wanted.extents)
+        feeds = wanted.arrays(program.inputs, wanted.extents)
         start = time.perf_counter()
         outputs = program.run(feeds)
         seconds = time.perf_counter() - start
@@ -136,37 +132,6 @@ def run_command(
             f"not within {allowed} of ONNX Runtime: {names}",
             remedy="if the network amplifies rounding, allow more with --tolerance; else report it",
         )
-
-
-def _feeds(program: Program, inputs: Sequence[str], dims: Sequence[str], seed: int) -> Arrays:
-    """The arrays to run on, as the options say.
-
-    Raises:
-        InvalidOption: An option isn't of its form, or names something twice.
-        InvalidInput: A file can't be read, or there is no such input.
-    """
-    from noema.samples import check_extents, make_inputs, parse_extent, parse_source
-
-    extents = dict(map(parse_extent, dims))
-    check_extents(program.inputs, extents)
-    return make_inputs(program.inputs, dict(map(parse_source, inputs)), extents, seed, read_array)
-
-
-def read_array(source: str, spec: TensorSpec) -> NDArray[np.generic]:
-    """The array of a `.npy` file, for an input.
-
-    Raises:
-        InvalidInput: It can't be read, or holds several.
-    """
-    try:
-        array = np.load(source, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInput(f"cannot read {source}: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise InvalidInput(f"{source} holds several arrays", remedy="save each with numpy.save")
-    # numpy writes the types that it doesn't know (bfloat16, …) as raw bytes of their size.
-    dtype = spec.dtype.numpy
-    return array.view(dtype) if array.dtype.kind == "V" and dtype.kind == "V" else array
 
 
 def _check(

@@ -3,7 +3,9 @@
 Measured on a Zen 4, one core, best of many, against what IREE 3.13 makes of the same product (which
 packs A and B, multiplies, and unpacks C): f32 is up to a fifth faster where 128×64×128 or more is
 multiplied, one and a half to three times where registers don't divide the extents, two to six times
-for a single row; bf16 likewise. Reading B where it lies is as fast as packing it in f32, whatever
+for a single row; bf16 likewise. Where batch, M and one of N and K aren't known it is 1.3 to 6 times
+as fast, and as fast for square products of bf16. Up to 8 columns are IREE's: there it's 2 to 40 %
+faster. Reading B where it lies is as fast as packing it in f32, whatever
 the distance of its rows; in bf16, where a pair of rows is interleaved as it is read, for up to two
 row tiles.
 """

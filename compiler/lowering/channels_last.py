@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg
 
+from noema.kernels.executable import Tensor
 from noema.lowering import emit, scalars
 from noema.lowering.conv import check_element, convolve, pad
 from noema.lowering.node import Declined, Node
@@ -66,11 +66,12 @@ def _kernel_first(node: Node, spatial: int, *, depthwise: bool) -> ir.Value:
         if not depthwise:
             return made
         return emit.reshape(made, [emit.extent(made, i) for i in range(len(shape)) if i != spatial])
-    moved = np.ascontiguousarray(array.transpose(order))
+    moved = array.transpose(order)
     if depthwise:
-        moved = moved.reshape(*moved.shape[:spatial], moved.shape[-1])
+        moved = moved.squeeze(spatial)
     form = "kernel-first-depthwise" if depthwise else "kernel-first"
-    return node.kernels.packed(node.source(weight), form, lambda: moved)
+    stored = Tensor(node.dtype(1).signless, moved.shape)
+    return node.kernels.packed(node.source(weight), form, stored, lambda: moved)
 
 
 def lower_pool(node: Node) -> ir.Value:

@@ -84,10 +84,10 @@ def conv(refined: Refined) -> ir.Value:
     filters, isa = weights.shape[0], isa_for(node)
     problem = ConvProblem(window, filters, groups, element_of(x), refined.epilogue)
     found = convolution.candidates(problem, isa, node.kernels.threads)[0]
-    shape = found.interface.operands[1].extents
-    form = f"{found.kind}.{'x'.join(map(str, shape))}"
+    stored = found.interface.operands[1]
+    form = f"{found.kind}.{'x'.join(map(str, stored.extents))}"
     packed = node.kernels.packed(
-        node.source(weight), form, lambda: found.pack(_planar(np.asarray(weights)))
+        node.source(weight), form, stored, lambda: found.pack(_planar(np.asarray(weights)))
     )
     operands = [lowered, packed, *(node.lowered(v) for v in refined.operands)]
     (made,) = node.kernels.call(found, operands, symbols)

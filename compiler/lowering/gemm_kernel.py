@@ -73,7 +73,10 @@ def gemm_of(
     panels = kernel.packed_shape
     form = f"gemm.{panels[0]}x{panels[1]}x{panels[2]}.{n}x{k}"
     packed = node.kernels.packed(
-        node.source(weight), form, lambda: kernel.packed(np.asarray(by_input))
+        node.source(weight),
+        form,
+        kernel.interface.operands[1],
+        lambda: kernel.packed(np.asarray(by_input)),
     )
     symbols = {} if isinstance(rows, int) else {"m": rows}
     operands = [x, packed, *(node.lowered(v) for v in refined.operands)]

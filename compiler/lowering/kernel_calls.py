@@ -1,8 +1,9 @@
 """Calls of generated kernels: declared functions here, which the backend fills in.
 
-A lowering that has a kernel for its op packs the weights as the kernel wants them, once, and calls
-it. What the kernel is lies beside the module (`Lowered.kernels`), not in it; the declaration's
-attribute `noema.kernel` tells a reader.
+A lowering that has a kernel for its op names the weights in the form that the kernel reads, and
+calls it; they are packed when they are read, which is when the artifact is written. What the kernel
+is lies beside the module (`Lowered.kernels`), not in it; the declaration's attribute `noema.kernel`
+tells a reader.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch_mlir import ir
 from torch_mlir.dialects import func
 
+from noema.dtypes import from_mlir
 from noema.kernels.executable import Tensor
 from noema.kernels.kernel import Isa, Kernel, name_of
 from noema.lowering import emit
@@ -35,6 +37,8 @@ class KernelCalls:
         parameters: Gets the packed weights.
         load: Loads a parameter, by its name, where the function begins.
         kernels: Function name → kernel, of those called.
+        called: Names of the functions called, in order.
+        served: What each op came to: its ONNX nodes, and the functions that compute it.
         declined: ONNX node → why no kernel serves it.
         narrowed: `sem` value → the same rounded to bf16, where the kernel that made it gave both.
     """
@@ -45,6 +49,10 @@ class KernelCalls:
     parameters: ParameterStore
     load: Callable[[str], ir.Value]
     kernels: dict[str, Kernel] = field(default_factory=dict[str, Kernel])
+    called: list[str] = field(default_factory=list[str])
+    served: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(
+        default_factory=list[tuple[tuple[str, ...], tuple[str, ...]]]
+    )
     declined: dict[str, str] = field(default_factory=dict[str, str])
     narrowed: dict[ir.Value, ir.Value] = field(default_factory=dict[ir.Value, ir.Value])
 
@@ -85,20 +93,25 @@ class KernelCalls:
         ]
         given = [emit.cast_type(v, t) for v, t in zip(given, types, strict=True)]
         sizes = [emit.as_index(known[s]) for s in interface.symbols]
+        self.called.append(name)
         made = func.CallOp(results, name, [*given, *sizes])
         return list(made.results)
 
-    def packed(self, source: str, form: str, make: Callable[[], NDArray[np.generic]]) -> ir.Value:
-        """A weight in the form that a kernel reads, made now, once for all that share it.
+    def packed(
+        self, source: str, form: str, stored: Tensor, make: Callable[[], NDArray[np.generic]]
+    ) -> ir.Value:
+        """A weight in the form that a kernel reads, made once for all that share it.
 
         Args:
             source: Name of what it is made of: a parameter's, or `constant_name`.
             form: What distinguishes it from other forms of the source.
-            make: Makes it.
+            stored: Its element type and static extents.
+            make: Makes it, when the program's weights are read.
         """
         name = f"{source}#{form}"
         if name not in self.parameters:
-            self.parameters.add(name, make())
+            shape = tuple(e for e in stored.extents if isinstance(e, int))
+            self.parameters.derive(name, from_mlir(stored.element), shape, make)
         return self.load(name)
 
 

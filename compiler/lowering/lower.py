@@ -81,6 +81,38 @@ def lower(
         return Lowered(_bytecode(module), names, calls.kernels, calls.declined)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which generated kernels a program would call.
+
+    Attributes:
+        kernels: Function name → kernel.
+        served: What each op with kernels comes to: its ONNX nodes, and the functions called.
+        declined: ONNX node → why no kernel serves it, of those that might have had one.
+    """
+
+    kernels: Mapping[str, Kernel]
+    served: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]
+    declined: Mapping[str, str]
+
+
+def plan(
+    module: ir.Module, parameters: ParameterStore, isa: Isa | None = None, threads: int = 2
+) -> Plan:
+    """Decides on kernels as `lower` does, and stops there; no weight is packed for them.
+
+    Takes and raises what `lower` does.
+    """
+    with module.context, ir.Location.unknown():
+        lowering = _FunctionLowering(module, parameters, isa, threads)
+        lowering.run()
+        calls = lowering.calls
+        # What follows a product may be declined while the product itself isn't.
+        served = {node for nodes, _ in calls.served for node in nodes}
+        declined = {n: why for n, why in calls.declined.items() if n not in served}
+        return Plan(calls.kernels, calls.served, declined)
+
+
 def _bytecode(module: ir.Module) -> bytes:
     buffer = io.BytesIO()
     module.operation.write_bytecode(buffer)
@@ -234,10 +266,16 @@ class _FunctionLowering:
         route = KERNELS.get(node.op.operation.name)
         if route is None or self.calls.isa is None:
             return False
+        calls, names = self.calls, node_names(node.op)
+        before = len(calls.called)
         refused = self._take(route, node, block)
+        if refused is None:
+            if len(calls.called) > before:
+                calls.served.append((tuple(names), tuple(calls.called[before:])))
+            return True
         if refused:
-            self.calls.declined.update(dict.fromkeys(node_names(node.op), refused))
-        return refused is None
+            calls.declined.update(dict.fromkeys(names, refused))
+        return False
 
     def _lower_fused(self, op: ir.OpView, block: ir.Block) -> None:
         """As one kernel, or op by op."""

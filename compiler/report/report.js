@@ -398,6 +398,38 @@
       `Weights looked at: ${searches.join(", ")} (at most ${limit} are read for each).`));
   }
 
+  // Kernels
+  const plan = profile.kernels;
+  if (plan) {
+    $("kernels-for").textContent = plan.reason ? `None: ${plan.reason}`
+      : `noema's own kernels that a program would call here: products in ${plan.precision}, threads: ${plan.threads}.`;
+    // Calls of one kernel in components of one kind and role share a row.
+    const kernels = new Map();
+    for (const use of plan.uses) {
+      const c = components[byName.get(use.component)];
+      const key = JSON.stringify([c?.kind, c?.role, use.kernel, use.description]);
+      const row = kernels.get(key) ?? { kind: c?.kind ?? "", role: c?.role ?? "", use, calls: 0 };
+      row.calls++;
+      kernels.set(key, row);
+    }
+    if (kernels.size) {
+      $("kernels").append(make("thead", {}, make("tr", {}, ...["kind", "role", "kernel"].map((t) => make("th", {}, t)),
+        make("th", { class: "number" }, "calls"), make("th", {}, "what it is"))),
+      make("tbody", {}, ...[...kernels.values()].map((row) => make("tr", {},
+        make("td", {}, row.kind.replaceAll("_", " ")), make("td", {}, row.role), make("td", {}, row.use.kernel),
+        make("td", { class: "number" }, String(row.calls)), make("td", { class: "wide" }, row.use.description)))));
+    }
+    const reasons = new Map();
+    for (const item of plan.declined) {
+      reasons.set(item.reason, [...(reasons.get(item.reason) ?? []), ...item.nodes]);
+    }
+    if (reasons.size) {
+      $("without-kernel").append(make("p", { class: "hint" }, "Left to IREE's code generation, and why:"),
+        ...[...reasons].sort((a, b) => b[1].length - a[1].length).map(([reason, nodes]) =>
+          make("details", {}, make("summary", {}, `${nodes.length} × ${reason}`), make("p", { class: "hint" }, nodes.join(", ")))));
+    }
+  } else $("kernels-card").hidden = true;
+
   // Table
   const columns = [
     ["name", (c) => c.name, "wide"], ["kind", (c) => c.kind], ["role", (c) => c.role],

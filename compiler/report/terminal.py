@@ -41,6 +41,7 @@ _COLOURS = {
 _MOST_EVIDENCE = 5
 _MOST_VALUES = 3
 _MOST_ROWS = 40
+_MOST_EXAMPLES = 2
 _WIDE = 110
 
 
@@ -67,6 +68,7 @@ def show(profile: WorkloadProfile, console: Console, wanted: Wanted) -> None:
         _table(profile, console.width),
         _shapes(profile),
         _opportunities(profile, wanted.opportunities),
+        _kernels(profile),
         _machine(profile),
     ):
         if part is not None:
@@ -336,6 +338,42 @@ def _gain(item: Opportunity) -> str:
     if item.seconds > 0:
         return f"−{_time(item.seconds)}"
     return f"−{_bytes(item.bytes)}" if item.bytes > 0 else "?"
+
+
+def _kernels(profile: WorkloadProfile) -> RenderableType | None:
+    """Which kernels serve each kind of component, then what none serves, by reason."""
+    plan = profile.kernels
+    if plan is None:
+        return None
+    plural = "" if plan.threads == 1 else "s"
+    how = f"{plan.precision} on this machine, {plan.threads} thread{plural}"
+    title = f"[bold]kernels[/] [dim]({how})[/]"
+    if plan.reason:
+        return Text.from_markup(f"{title}\n  none: {_name(plan.reason)}")
+    kinds = {c.name: c.kind for c in profile.components}
+    counts: dict[ComponentKind | None, Counter[str]] = {}
+    for use in plan.uses:
+        counts.setdefault(kinds.get(use.component), Counter())[use.kernel] += 1
+    grid = Table.grid(padding=(0, 2))
+    for kind, found in counts.items():
+        label = "no component" if kind is None else kind.replace("_", " ")
+        served = ", ".join(f"{n} {_name(kernel)}" for kernel, n in found.most_common())
+        grid.add_row(f"[{_COLOURS.get(kind or '', 'white')}]{label}[/]", served)
+    parts: list[RenderableType] = [title, Padding(grid, (0, 0, 0, 2))]
+    without = sum(len(item.nodes) for item in plan.declined)
+    if without:
+        parts.append(f"  [bold]{without} nodes without one[/], left to IREE's code generation:")
+        reasons: dict[str, list[str]] = {}
+        for item in plan.declined:
+            reasons.setdefault(item.reason, []).extend(item.nodes)
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", no_wrap=True)
+        for reason, nodes in sorted(reasons.items(), key=lambda entry: -len(entry[1])):
+            shown = ", ".join(map(_name, nodes[:_MOST_EXAMPLES]))
+            more = ", …" if len(nodes) > _MOST_EXAMPLES else ""
+            table.add_row(str(len(nodes)), f"{_name(reason)}\n[dim]{shown}{more}[/]")
+        parts.append(Padding(table, (0, 0, 0, 4)))
+    return Group(*parts)
 
 
 def _machine(profile: WorkloadProfile) -> RenderableType:

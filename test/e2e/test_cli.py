@@ -56,6 +56,19 @@ def test_check_agrees_and_the_second_run_comes_from_the_cache(cache: Path) -> No
     assert json.loads(noema(cache, "cache", "info", "--json").stdout)["entries"] == before == 1
 
 
+def test_a_run_for_throughput_computes_the_same(cache: Path, tmp_path: Path) -> None:
+    """Of an .onnx file and of an artifact."""
+    goal = ("--optimize-for", "throughput")
+    first = noema(cache, "run", DIGITS, "--dim", "batch=2", "--check", "--json", *goal)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["outputs"][0]["check"]["agrees"]
+    artifact = tmp_path / "digits.noema"
+    assert noema(cache, "compile", DIGITS, "-o", artifact).returncode == 0
+    assert noema(cache, "run", artifact, "--json", *goal).returncode == 0
+    refused = noema(cache, "run", DIGITS, "--optimize-for", "size")
+    assert refused.returncode == 2 and "throughput" in refused.stderr
+
+
 def test_bf16_is_refused_where_there_is_none_and_emulated_when_asked_for(cache: Path) -> None:
     """Emulated, it is checked by what suits it: 1e-2 in the L2 norm, and says so."""
     wanted = ("run", DIGITS, "--target", "cpu:x86-64-v2", "--precision", "bf16", "--check")

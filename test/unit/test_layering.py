@@ -58,11 +58,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": SHARED | {"dialects", "runtime"},
     "backend": SHARED | {"kernels"},
     "artifact": SHARED,
-    "pipeline": SHARED | STAGES | {"runtime", "versions"},
+    # what a processor offers to kernels
+    "vector_unit": SHARED | {"kernels", "runtime"},
+    "pipeline": SHARED | STAGES | {"runtime", "vector_unit", "versions"},
+    # `pipeline` up to the choice of kernels
+    "kernel_plan": SHARED | {"dialects", "lowering", "passes", "runtime", "vector_unit"},
     # measures the machine: the one other module that joins stages
     "calibration": SHARED | {"analysis", "artifact", "backend", "runtime"},
     # as `pipeline`, for the analysis
-    "understanding": SHARED | {"analysis", "dialects", "frontend", "passes"},
+    "understanding": SHARED
+    | {"analysis", "dialects", "frontend", "kernel_plan", "passes", "vector_unit"},
     # runs a program; knows no compile stage
     "runtime": SHARED | {"artifact"},
     # the compile process, and what keeps its results
@@ -94,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 RESERVED: dict[str, set[str]] = {
     "torch_mlir": {
         *("dialects", "frontend", "passes", "lowering", "analysis", "pipeline", "understanding"),
-        "cli",
+        *("cli", "kernel_plan"),
     },
     "iree.compiler": {"backend", "bench"},
     "iree.runtime": {"runtime", "bench"},

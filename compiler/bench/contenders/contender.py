@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from noema.options import Goal
 from noema.progress import JSON
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -30,6 +31,8 @@ class Setup:
         model: The `.onnx` file.
         outputs: Names of its outputs, in order.
         threads: Threads it may compute with.
+        goal: Whether calls come one after the other, each to be done soon; or side by side, as
+            many as can be done in all.
         precision: Number format for noema; the others have contenders of their own.
         emulate: Whether noema may emulate it.
         folder: An empty folder for its files.
@@ -38,6 +41,7 @@ class Setup:
     model: Path
     outputs: tuple[str, ...]
     threads: int
+    goal: Goal
     precision: str
     emulate: bool
     folder: Path
@@ -47,6 +51,7 @@ class Setup:
             "model": str(self.model),
             "outputs": list(self.outputs),
             "threads": self.threads,
+            "goal": self.goal.value,
             "precision": self.precision,
             "emulate": self.emulate,
             "folder": str(self.folder),
@@ -60,6 +65,7 @@ class Setup:
             model=Path(str(record["model"])),
             outputs=tuple(map(str, outputs)),
             threads=threads,
+            goal=Goal(record["goal"]),
             precision=str(record["precision"]),
             emulate=bool(record["emulate"]),
             folder=Path(str(record["folder"])),
@@ -67,7 +73,13 @@ class Setup:
 
 
 class Contender(Protocol):
-    """A runtime under test. Constructed with the variant that its row of the table names."""
+    """A runtime under test. Constructed with the variant that its row of the table names.
+
+    Attributes:
+        requests: How many calls, from as many threads, keep it busy; known once it has loaded.
+    """
+
+    requests: int
 
     def load(self, setup: Setup) -> dict[str, str]:
         """Makes the model ready to be called; the result says how it is configured.

@@ -31,6 +31,7 @@ class StockIree:
 
     def __init__(self, variant: str) -> None:
         del variant  # there is one
+        self.requests = 1  # the guide knows no other way
         self._function: Callable[..., Any] | None = None
         self._inputs: list[str] = []
         self._outputs: tuple[str, ...] = ()

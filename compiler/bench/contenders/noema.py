@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from noema.bench.contenders.contender import Arrays, Setup
+from noema.options import Goal
 
 if TYPE_CHECKING:
     from noema.runtime.session import Program
@@ -16,6 +17,7 @@ class Noema:
     def __init__(self, variant: str) -> None:
         del variant  # there is one; the precision comes with the setup
         self._program: Program | None = None
+        self.requests = 1
 
     def load(self, setup: Setup) -> dict[str, str]:
         import noema
@@ -25,12 +27,16 @@ class Noema:
             precision=setup.precision,
             emulate=setup.emulate,
             threads=setup.threads,
+            optimize_for=setup.goal.value,
             cache=False,
         )
+        if setup.goal is Goal.THROUGHPUT:
+            self.requests = self._program.threads
         return {
             "precision": setup.precision,
             "target": str(self._program.manifest.target),
             "threads": str(self._program.threads),
+            "optimize_for": setup.goal.value,
         }
 
     def call(self, inputs: Arrays) -> Arrays:

@@ -43,6 +43,23 @@ def test_table_and_json(model: Path, tmp_path: Path) -> None:
     assert record["settings"]["threads"] == 1
 
 
+def test_requests_are_counted_where_throughput_is_asked_for(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    options = ["--against", "ort", "--repeat", "2", "--burst", "0.001", "--threads", "2"]
+    options += ["--optimize-for", "throughput", "--json", str(file)]
+    done = CliRunner().invoke(bench_command, [str(model), *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "requests/s" in done.output
+    record = json.loads(file.read_text(encoding="utf-8"))
+    ours, theirs = record["models"][0]["contenders"]
+    assert ours["status"] == theirs["status"] == "ok"
+    assert ours["configuration"]["optimize_for"] == "throughput"
+    assert theirs["configuration"]["intra_op_num_threads"] == "1"
+    assert theirs["configuration"]["calls at once"] == "2"
+    assert [len(r) for r in ours["rounds"]] == [1, 1]
+    assert record["settings"]["optimize_for"] == "throughput"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -41,6 +41,7 @@ def test_a_report(asked: list[dict[str, object]]) -> None:
     assert "text encoder, confidence 94%" in result.stdout
     assert asked[0]["model"] == Path("bert.onnx")
     assert asked[0]["cache"] is True
+    assert asked[0]["kernels"] == "f32"
 
 
 def test_json_is_the_profile_and_nothing_else(asked: list[dict[str, object]]) -> None:
@@ -49,7 +50,10 @@ def test_json_is_the_profile_and_nothing_else(asked: list[dict[str, object]]) ->
 
 
 def test_options_are_passed_on(asked: list[dict[str, object]]) -> None:
-    _explain("m.onnx", "--shape", "x=1,?", "--no-cache", "--time-limit", "9")
+    _explain("m.onnx", "--shape", "x=1,?", "--no-cache", "--time-limit", "9", "--no-kernels")
+    assert asked[0]["kernels"] is None
+    _explain("m.onnx", "--precision", "bf16")
+    assert asked[1]["kernels"] == "bf16"
     assert asked[0]["shapes"] == {"x": (1, None)}
     assert asked[0]["cache"] is False
     assert getattr(asked[0]["limits"], "wall_seconds", None) == 9

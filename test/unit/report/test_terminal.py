@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from noema.report.terminal import Wanted, show
-from noema.workload import ComponentKind, RecurrentShape, Search, WorkloadProfile, WorkloadType
+from noema.workload import (
+    ComponentKind,
+    KernelPlan,
+    RecurrentShape,
+    Search,
+    WorkloadProfile,
+    WorkloadType,
+)
 from profiles import component, convnet, profile, transformer
 
 
@@ -66,6 +74,19 @@ def test_a_layer_that_differs_is_not_folded() -> None:
 
 def test_numbers_in_names_fold_too() -> None:
     assert "conv1…conv2 ×2" in printed(convnet(3))
+
+
+def test_kernels_are_told_by_component_and_what_has_none_by_reason() -> None:
+    text = printed(transformer(3))
+    assert "kernels (f32 on this machine, 2 threads)" in text
+    assert re.search(r"attention +3 gemm", text)
+    assert re.search(r"mlp +3 gemm", text)
+    assert "6 nodes without one, left to IREE's code generation" in text
+    assert re.search(r"6 +a norm of kind group\s+/encoder/0/attention/norm/Op, ", text)
+    assert "kernels" not in printed(dataclasses.replace(transformer(3), kernels=None))
+    none = KernelPlan("f32", 1, (), (), "no kernels for this processor")
+    text = printed(dataclasses.replace(transformer(3), kernels=none))
+    assert "1 thread)" in text and "none: no kernels for this processor" in text
 
 
 def test_nodes_stand_behind_their_components_if_asked_for() -> None:
