@@ -272,7 +272,7 @@ def _is_column(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> 
 
 
 def _values(node: Node, parameters: ParameterStore) -> NDArray[np.generic] | None:
-    if np.prod([d or 0 for d in node.result.shape]) > _LARGEST_TRIANGLE:
+    if node.result.count > _LARGEST_TRIANGLE:
         return None
     if node.key == "constant":
         return to_array(node.op.attributes["value"])

@@ -9,7 +9,7 @@ do after export.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,49 +151,33 @@ def repeated_nodes(graph: Graph, twins: Sequence[Duplicate] = ()) -> list[list[N
         twins: Weights that are equal though they have several names.
     """
     same = {n: twin.names[0] for twin in twins if not twin.transposed for n in twin.names}
-    numbers: dict[int, int] = {id(tensor): i for i, tensor in enumerate(graph.inputs)}
-    firsts: dict[Hashable, list[list[Node]]] = {}
+    # Every tensor → the first one that holds the same.
+    firsts: dict[Tensor, Tensor] = {tensor: tensor for tensor in graph.inputs}
+    stored: dict[Hashable, Tensor] = {}
+    groups: dict[tuple[Hashable, ...], list[list[Node]]] = {}
     for node in graph.nodes:
-        if node.key in _RANDOM:
-            _number(node.results, numbers)
+        if node.is_constant:
+            firsts[node.result] = stored.setdefault(_content(node, same), node.result)
             continue
-        key = _value_key(node, numbers, same)
-        groups = firsts.setdefault(key, [])
-        # What a constant is, its key says already.
-        group = next((g for g in groups if node.is_constant or _same_attributes(g[0], node)), None)
+        alike: list[list[Node]] = []
+        if node.key not in _RANDOM:
+            operands = [firsts[operand] for operand in node.operands]
+            results = [(result.shape, result.element) for result in node.results]
+            alike = groups.setdefault((node.key, *operands, *results), [])
+        group = next((g for g in alike if _same_attributes(g[0], node)), None)
         if group is None:
-            groups.append([node])
-            _number(node.results, numbers)
-        else:
-            group.append(node)
-            for mine, first in zip(node.results, group[0].results, strict=True):
-                numbers[id(mine)] = numbers[id(first)]
-    return [
-        group
-        for groups in firsts.values()
-        for group in groups
-        if len(group) > 1 and not group[0].is_constant
-    ]
+            group = []
+            alike.append(group)
+        group.append(node)
+        firsts.update(zip(node.results, group[0].results, strict=True))
+    return [group for alike in groups.values() for group in alike if len(group) > 1]
 
 
-def _value_key(
-    node: Node, numbers: Mapping[int, int], same: Mapping[str, str]
-) -> tuple[Hashable, ...]:
-    if node.key == "param":
-        name = node.parameter
-        return ("param", same.get(name, name))
-    if node.key == "constant":
-        return ("constant", node.op.attributes["value"])
-    return (
-        node.key,
-        tuple(numbers[id(operand)] for operand in node.operands),
-        tuple((result.shape, result.element) for result in node.results),
-    )
-
-
-def _number(results: Iterable[Tensor], numbers: dict[int, int]) -> None:
-    for tensor in results:
-        numbers[id(tensor)] = len(numbers)
+def _content(stored: Node, same: Mapping[str, str]) -> Hashable:
+    """What a constant or a weight holds."""
+    if stored.key == "constant":
+        return stored.op.attributes["value"]
+    return same.get(stored.parameter, stored.parameter)
 
 
 _RANDOM = frozenset(

@@ -188,8 +188,8 @@ class _Rewriter:
 
     def _candidates(self, root: _Known) -> Sequence[_Candidate]:
         """The patterns that may match at an op, by what it is and what it reads."""
-        known = self._known
-        form = (root.key, *[known[v].key if v in known else "" for v in root.op.operands])
+        makers = map(self._known.get, root.op.operands)
+        form = (root.key, *["" if maker is None else maker.key for maker in makers])
         found = self._by_form.get(form)
         if found is None:  # a network has few forms, and many ops of each
             found = self._by_form[form] = [
