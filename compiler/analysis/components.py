@@ -276,7 +276,7 @@ def _values(node: Node, parameters: ParameterStore) -> NDArray[np.generic] | Non
         return None
     if node.key == "constant":
         return to_array(node.op.attributes["value"])
-    return parameters[node.parameter].values() if node.parameter in parameters else None
+    return parameters.values(node.parameter) if node.parameter in parameters else None
 
 
 def _is_learnt(array: NDArray[np.generic]) -> bool:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
-from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
+from noema.parameters import ParameterStore
 from noema.workload import Search
 
 _LEAST_BYTES = 4096
@@ -45,7 +45,7 @@ class Duplicate:
 
 
 def duplicate_weights(
-    graph: Graph, weights: Weights, budget: int
+    graph: Graph, weights: ParameterStore, budget: int
 ) -> tuple[list[Duplicate], Search]:
     """Groups of weights with equal values, and how many weights were compared for that.
 
@@ -62,10 +62,10 @@ def duplicate_weights(
         if node.key != "param":
             continue
         name = node.parameter
-        if name in seen or name not in weights.store:
+        if name in seen or name not in weights:
             continue
         seen.add(name)
-        weight = weights.store[name]
+        weight = weights[name]
         if weight.nbytes >= _LEAST_BYTES:
             sizes.setdefault((weight.dtype.name, weight.nbytes), []).append((name, node))
     total = sum(nbytes * len(alike) for (_, nbytes), alike in sizes.items())
@@ -74,9 +74,9 @@ def duplicate_weights(
     for alike in sizes.values():
         if len(alike) < 2:
             continue
-        shapes = {weights.store[name].shape for name, _ in alike}
+        shapes = {weights[name].shape for name, _ in alike}
         for name, node in alike:
-            weight = weights.store[name]
+            weight = weights[name]
             # One orientation stands for both, so that a matrix and its transpose meet.
             flip = len(weight.shape) == 2 and weight.shape[::-1] in shapes
             flip = flip and weight.shape[0] < weight.shape[1]
@@ -94,7 +94,7 @@ def duplicate_weights(
     for alike in by_sample.values():
         if len(alike) < 2:
             continue
-        nbytes = sum(weights.store[name].nbytes for name, _, _ in alike)
+        nbytes = sum(weights[name].nbytes for name, _, _ in alike)
         if nbytes > left:
             open_bytes += nbytes
             continue
@@ -107,7 +107,7 @@ def duplicate_weights(
         for equal in digests.values():
             if len(equal) > 1:
                 names, nodes, flips = zip(*equal, strict=True)
-                nbytes = weights.store[names[0]].nbytes
+                nbytes = weights[names[0]].nbytes
                 result.append(Duplicate(names, nodes, nbytes, len(set(flips)) > 1))
     return result, Search("redundant", total, total - open_bytes, budget)
 
