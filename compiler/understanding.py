@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -54,21 +54,31 @@ _SHRINKS = (1, 16)
 
 
 class Stopwatch:
-    """Times stages, and tells which one is running."""
+    """Times stages, and tells which one is running.
 
-    def __init__(self, progress: ProgressCallback = no_progress) -> None:
+    Args:
+        progress: Told which stage runs.
+        clock: Seconds since some moment.
+    """
+
+    def __init__(
+        self,
+        progress: ProgressCallback = no_progress,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.seconds: dict[str, float] = {}
         self._progress = progress
+        self._clock = clock
 
     @contextmanager
     def stage(self, name: str, fraction: float) -> Generator[None]:
         """Adds what the block takes to a stage."""
         self._progress(Progress(name, fraction))
-        start = time.perf_counter()
+        start = self._clock()
         try:
             yield
         finally:
-            spent = time.perf_counter() - start
+            spent = self._clock() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
 

@@ -272,11 +272,11 @@ def _is_column(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> 
 
 
 def _values(node: Node, parameters: ParameterStore) -> NDArray[np.generic] | None:
-    if np.prod([d or 0 for d in node.result.shape]) > _LARGEST_TRIANGLE:
+    if node.result.count > _LARGEST_TRIANGLE:
         return None
     if node.key == "constant":
         return to_array(node.op.attributes["value"])
-    return parameters[node.parameter].values() if node.parameter in parameters else None
+    return parameters.values(node.parameter) if node.parameter in parameters else None
 
 
 def _is_learnt(array: NDArray[np.generic]) -> bool:

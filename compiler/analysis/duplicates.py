@@ -9,15 +9,15 @@ do after export.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import ir
 
-from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
+from noema.parameters import ParameterStore
 from noema.workload import Search
 
 _LEAST_BYTES = 4096
@@ -45,7 +45,7 @@ class Duplicate:
 
 
 def duplicate_weights(
-    graph: Graph, weights: Weights, budget: int
+    graph: Graph, weights: ParameterStore, budget: int
 ) -> tuple[list[Duplicate], Search]:
     """Groups of weights with equal values, and how many weights were compared for that.
 
@@ -62,10 +62,10 @@ def duplicate_weights(
         if node.key != "param":
             continue
         name = node.parameter
-        if name in seen or name not in weights.store:
+        if name in seen or name not in weights:
             continue
         seen.add(name)
-        weight = weights.store[name]
+        weight = weights[name]
         if weight.nbytes >= _LEAST_BYTES:
             sizes.setdefault((weight.dtype.name, weight.nbytes), []).append((name, node))
     total = sum(nbytes * len(alike) for (_, nbytes), alike in sizes.items())
@@ -74,9 +74,9 @@ def duplicate_weights(
     for alike in sizes.values():
         if len(alike) < 2:
             continue
-        shapes = {weights.store[name].shape for name, _ in alike}
+        shapes = {weights[name].shape for name, _ in alike}
         for name, node in alike:
-            weight = weights.store[name]
+            weight = weights[name]
             # One orientation stands for both, so that a matrix and its transpose meet.
             flip = len(weight.shape) == 2 and weight.shape[::-1] in shapes
             flip = flip and weight.shape[0] < weight.shape[1]
@@ -94,7 +94,7 @@ def duplicate_weights(
     for alike in by_sample.values():
         if len(alike) < 2:
             continue
-        nbytes = sum(weights.store[name].nbytes for name, _, _ in alike)
+        nbytes = sum(weights[name].nbytes for name, _, _ in alike)
         if nbytes > left:
             open_bytes += nbytes
             continue
@@ -107,7 +107,7 @@ def duplicate_weights(
         for equal in digests.values():
             if len(equal) > 1:
                 names, nodes, flips = zip(*equal, strict=True)
-                nbytes = weights.store[names[0]].nbytes
+                nbytes = weights[names[0]].nbytes
                 result.append(Duplicate(names, nodes, nbytes, len(set(flips)) > 1))
     return result, Search("redundant", total, total - open_bytes, budget)
 
@@ -151,49 +151,33 @@ def repeated_nodes(graph: Graph, twins: Sequence[Duplicate] = ()) -> list[list[N
         twins: Weights that are equal though they have several names.
     """
     same = {n: twin.names[0] for twin in twins if not twin.transposed for n in twin.names}
-    numbers: dict[int, int] = {id(tensor): i for i, tensor in enumerate(graph.inputs)}
-    firsts: dict[Hashable, list[list[Node]]] = {}
+    # Every tensor → the first one that holds the same.
+    firsts: dict[Tensor, Tensor] = {tensor: tensor for tensor in graph.inputs}
+    stored: dict[Hashable, Tensor] = {}
+    groups: dict[tuple[Hashable, ...], list[list[Node]]] = {}
     for node in graph.nodes:
-        if node.key in _RANDOM:
-            _number(node.results, numbers)
+        if node.is_constant:
+            firsts[node.result] = stored.setdefault(_content(node, same), node.result)
             continue
-        key = _value_key(node, numbers, same)
-        groups = firsts.setdefault(key, [])
-        # What a constant is, its key says already.
-        group = next((g for g in groups if node.is_constant or _same_attributes(g[0], node)), None)
+        alike: list[list[Node]] = []
+        if node.key not in _RANDOM:
+            operands = [firsts[operand] for operand in node.operands]
+            results = [(result.shape, result.element) for result in node.results]
+            alike = groups.setdefault((node.key, *operands, *results), [])
+        group = next((g for g in alike if _same_attributes(g[0], node)), None)
         if group is None:
-            groups.append([node])
-            _number(node.results, numbers)
-        else:
-            group.append(node)
-            for mine, first in zip(node.results, group[0].results, strict=True):
-                numbers[id(mine)] = numbers[id(first)]
-    return [
-        group
-        for groups in firsts.values()
-        for group in groups
-        if len(group) > 1 and not group[0].is_constant
-    ]
+            group = []
+            alike.append(group)
+        group.append(node)
+        firsts.update(zip(node.results, group[0].results, strict=True))
+    return [group for alike in groups.values() for group in alike if len(group) > 1]
 
 
-def _value_key(
-    node: Node, numbers: Mapping[int, int], same: Mapping[str, str]
-) -> tuple[Hashable, ...]:
-    if node.key == "param":
-        name = node.parameter
-        return ("param", same.get(name, name))
-    if node.key == "constant":
-        return ("constant", node.op.attributes["value"])
-    return (
-        node.key,
-        tuple(numbers[id(operand)] for operand in node.operands),
-        tuple((result.shape, result.element) for result in node.results),
-    )
-
-
-def _number(results: Iterable[Tensor], numbers: dict[int, int]) -> None:
-    for tensor in results:
-        numbers[id(tensor)] = len(numbers)
+def _content(stored: Node, same: Mapping[str, str]) -> Hashable:
+    """What a constant or a weight holds."""
+    if stored.key == "constant":
+        return stored.op.attributes["value"]
+    return same.get(stored.parameter, stored.parameter)
 
 
 _RANDOM = frozenset(

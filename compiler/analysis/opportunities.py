@@ -27,7 +27,6 @@ from noema.analysis.flops import DENSE, MOVEMENT, extent, short_key
 from noema.analysis.parts import Part
 from noema.analysis.pruning import dead_channels, dead_heads, sampled_bytes
 from noema.analysis.roofline import Assessment, Roofline, assess
-from noema.analysis.weights import Weights
 from noema.dialects.graph import Graph, Node, Tensor
 from noema.parameters import ParameterStore
 from noema.workload import ComponentKind, Hardware, Opportunity, Search
@@ -96,9 +95,8 @@ def opportunities(
     found = found or [assess(part, costs, roofline) for part in parts]
     owner = {node.index: part for part in parts for node in part.nodes}
     network = _Network(graph, parts, found, costs, roofline, owner)
-    weights = Weights(parameters)
-    twins, compared = duplicate_weights(graph, weights, weight_bytes)
-    prunings, sampled = _prunings(network, weights, weight_bytes)
+    twins, compared = duplicate_weights(graph, parameters, weight_bytes)
+    prunings, sampled = _prunings(network, parameters, weight_bytes)
     result = [
         *_fusions(network),
         *_merges(network),
@@ -344,7 +342,9 @@ def _duplicate(network: _Network, twin: Duplicate) -> Opportunity:
 # Pruning
 
 
-def _prunings(network: _Network, weights: Weights, budget: int) -> tuple[list[Opportunity], Search]:
+def _prunings(
+    network: _Network, weights: ParameterStore, budget: int
+) -> tuple[list[Opportunity], Search]:
     """What the weights of products say, in program order, as far as the budget goes."""
     found: list[Opportunity] = []
     sizes: dict[str, int] = {}  # those of the products
@@ -366,7 +366,9 @@ def _prunings(network: _Network, weights: Weights, budget: int) -> tuple[list[Op
     return found, Search("pruning", sum(sizes.values()), looked_at, budget)
 
 
-def _pruning(network: _Network, weights: Weights, node: Node, part: Part) -> Iterable[Opportunity]:
+def _pruning(
+    network: _Network, weights: ParameterStore, node: Node, part: Part
+) -> Iterable[Opportunity]:
     """What could be left out of a product."""
     weight = node.operands[1]
     assert weight.node is not None

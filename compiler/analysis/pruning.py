@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from noema.analysis.cost import bytes_of
 from noema.analysis.flops import contraction, extent
 from noema.analysis.parts import Part
-from noema.analysis.weights import Weights
 from noema.dialects.attrs import Role
 from noema.dialects.graph import Node
+from noema.parameters import ParameterStore
 
 DEAD = 1e-3
 """Share of the median norm below which a channel or head counts as dead."""
@@ -34,7 +34,7 @@ def sampled_bytes(node: Node) -> int:
     return bytes_of(weight) * min(_SAMPLE, each) // each
 
 
-def dead_channels(node: Node, weights: Weights) -> int:
+def dead_channels(node: Node, weights: ParameterStore) -> int:
     """Output channels of a product or convolution whose weights are near zero.
 
     Args:
@@ -44,7 +44,7 @@ def dead_channels(node: Node, weights: Weights) -> int:
     return _dead(_channels_first(node, weights))
 
 
-def dead_heads(node: Node, part: Part, weights: Weights) -> int:
+def dead_heads(node: Node, part: Part, weights: ParameterStore) -> int:
     """Heads whose results an output projection multiplies with weights near zero.
 
     Args:
@@ -64,11 +64,11 @@ def dead_heads(node: Node, part: Part, weights: Weights) -> int:
     return _dead(rows.reshape(attention.heads, -1))
 
 
-def _channels_first(node: Node, weights: Weights) -> NDArray[np.generic]:
+def _channels_first(node: Node, weights: ParameterStore) -> NDArray[np.generic]:
     """The weight as (channels, everything else); not copied."""
     weight = node.operands[1]
     assert weight.node is not None
-    values = weights.of(weight.node)
+    values = weights.values(weight.node.parameter)
     if node.key == "conv":
         return values.reshape(extent(weight, 0), -1)
     if values.ndim != 2:

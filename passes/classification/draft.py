@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -75,6 +75,7 @@ class Draft:
     owner: dict[Node, Part] = field(default_factory=dict[Node, Part])
     static: set[Node] = field(default_factory=set[Node])
     live: dict[str, list[Node]] = field(default_factory=dict[str, list[Node]])
+    _data: dict[Node, list[Tensor]] = field(default_factory=dict[Node, list[Tensor]])
 
     def __post_init__(self) -> None:
         for node in self.graph.nodes:
@@ -120,10 +121,13 @@ class Draft:
         """Whether any node that computes something is of these keys."""
         return not keys.isdisjoint(self.live)
 
-    def data(self, node: Node) -> list[Tensor]:
+    def data(self, node: Node) -> Sequence[Tensor]:
         """The operands that carry data: not weights, and not the shape of a Reshape."""
-        operands = node.operands[:1] if node.key in _FIRST_ONLY else node.operands
-        return [t for t in operands if not self.is_static(t)]
+        found = self._data.get(node)
+        if found is None:  # what is static never changes, and many rules ask
+            operands = node.operands[:1] if node.key in _FIRST_ONLY else node.operands
+            found = self._data[node] = [t for t in operands if not self.is_static(t)]
+        return found
 
     def is_weighted(self, node: Node) -> bool:
         """Whether a node is a product, or convolution, of data with a weight."""

@@ -30,6 +30,7 @@ class _Known:
         key: What it is (`noema.dialects.graph.key_of`).
         place: Where it stands: the place of the op that it was built for, and how many were built
             for that one before it.
+        reads: Keys of the ops that make its operands, "" for an argument; None until it is asked.
         waits: Whether it is on the work list.
         gone: Whether it has been erased.
     """
@@ -38,6 +39,7 @@ class _Known:
     first: ir.Value
     key: str
     place: tuple[int, ...]
+    reads: tuple[str, ...] | None = None
     waits: bool = False
     gone: bool = False
 
@@ -140,7 +142,7 @@ class _Rewriter:
         self._context = context
         self._plugins = plugins
         self._by_root: dict[str, list[_Candidate]] = {}
-        self._by_form: dict[tuple[str, ...], Sequence[_Candidate]] = {}
+        self._by_form: dict[tuple[str, tuple[str, ...]], Sequence[_Candidate]] = {}
         self._most = 0
         # By each of its results: an op's own hash is one of its contents, and changes with its
         # operands. An erased op leaves, since its address may come back with a new one. Ops
@@ -188,14 +190,17 @@ class _Rewriter:
 
     def _candidates(self, root: _Known) -> Sequence[_Candidate]:
         """The patterns that may match at an op, by what it is and what it reads."""
-        known = self._known
-        form = (root.key, *[known[v].key if v in known else "" for v in root.op.operands])
+        reads = root.reads
+        if reads is None:
+            makers = map(self._known.get, root.op.operands)
+            reads = root.reads = tuple(["" if m is None else m.key for m in makers])
+        form = (root.key, reads)
         found = self._by_form.get(form)
         if found is None:  # a network has few forms, and many ops of each
             found = self._by_form[form] = [
                 candidate
                 for candidate in self._by_root[root.key]
-                if not candidate.reads or not candidate.reads.isdisjoint(form[1:])
+                if not candidate.reads or not candidate.reads.isdisjoint(reads)
             ]
         return found
 
@@ -254,6 +259,7 @@ class _Rewriter:
         for user in users:
             for first in user.results:
                 if first in self._known:  # else it is in a region of an op of the block
+                    self._known[first].reads = None
                     self._push(self._known[first])
                 break
         self._erase(root)

@@ -37,6 +37,9 @@ def pairs(op: ir.Operation) -> Iterator[tuple[ir.Value, ir.Value]]:
     yield b, a
 
 
+_NUMBERS = (ir.FloatAttr, ir.IntegerAttr, ir.BoolAttr)
+
+
 def number(value: ir.Value) -> float | None:
     """The one number that a constant consists of, whatever its shape; None for other values."""
     op = definer(value)
@@ -50,7 +53,7 @@ def number(value: ir.Value) -> float | None:
     if not isinstance(elements, ir.DenseElementsAttr) or not elements.is_splat:
         return None
     value = elements.get_splat_value()
-    if isinstance(value, ir.FloatAttr | ir.IntegerAttr | ir.BoolAttr):
+    if isinstance(value, _NUMBERS):
         return float(value.value)
     return None
 

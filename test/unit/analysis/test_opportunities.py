@@ -14,7 +14,6 @@ from noema.analysis.duplicates import duplicate_weights, repeated_nodes
 from noema.analysis.hardware import describe
 from noema.analysis.opportunities import CHANNELS_LAST_GAIN, opportunities
 from noema.analysis.parts import Part
-from noema.analysis.weights import Weights
 from noema.dialects.attrs import Role
 from noema.workload import AttentionShape, ComponentKind, Opportunity, Search
 from onnx_text import model
@@ -229,7 +228,7 @@ def test_equal_weights_are_found_by_content(tmp_path: Path) -> None:
         w2=w.copy(),
         w3=other,
     )
-    ((twins,), _) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
+    ((twins,), _) = duplicate_weights(found.graph, found.parameters, 1 << 30)
     assert (set(twins.names), twins.transposed) == ({"w1", "w2"}, False)
     (groups,) = [g for g in repeated_nodes(found.graph, [twins]) if g[0].key == "matmul"]
     assert len(groups) == 2
@@ -249,7 +248,7 @@ def test_a_tied_embedding_is_found_transposed(tmp_path: Path) -> None:
         table=table,
         head=np.ascontiguousarray(table.T),
     )
-    ((twins,), _) = duplicate_weights(found.graph, Weights(found.parameters), 1 << 30)
+    ((twins,), _) = duplicate_weights(found.graph, found.parameters, 1 << 30)
     assert twins.transposed and twins.nbytes == table.nbytes
     # Another matrix of that size and the same corners is none.
     changed = np.ascontiguousarray(table.T)
@@ -262,7 +261,7 @@ def test_a_tied_embedding_is_found_transposed(tmp_path: Path) -> None:
         table=table,
         head=changed,
     )
-    found_twins, search = duplicate_weights(apart.graph, Weights(apart.parameters), 1 << 30)
+    found_twins, search = duplicate_weights(apart.graph, apart.parameters, 1 << 30)
     assert found_twins == []
     assert search.examined == search.bytes == 2 * table.nbytes
 
@@ -277,9 +276,9 @@ def test_the_budget_bounds_what_is_read(tmp_path: Path) -> None:
         w1=w,
         w2=w.copy(),
     )
-    few = duplicate_weights(found.graph, Weights(found.parameters), w.nbytes)
+    few = duplicate_weights(found.graph, found.parameters, w.nbytes)
     assert few == ([], Search("redundant", 2 * w.nbytes, 0, w.nbytes))
-    twins, all_of_it = duplicate_weights(found.graph, Weights(found.parameters), 2 * w.nbytes)
+    twins, all_of_it = duplicate_weights(found.graph, found.parameters, 2 * w.nbytes)
     assert len(twins) == 1
     assert all_of_it == Search("redundant", 2 * w.nbytes, 2 * w.nbytes, 2 * w.nbytes)
 
@@ -295,7 +294,7 @@ def test_what_samples_tell_apart_counts_as_looked_at(tmp_path: Path) -> None:
         w2=w.copy(),
         w3=_random(1, 64, 32),
     )
-    _, search = duplicate_weights(found.graph, Weights(found.parameters), w.nbytes)
+    _, search = duplicate_weights(found.graph, found.parameters, w.nbytes)
     assert search == Search("redundant", 3 * w.nbytes, w.nbytes, w.nbytes)
 
 

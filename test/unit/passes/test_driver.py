@@ -13,7 +13,7 @@ from noema.dialects.context import new_context
 from noema.errors import InvalidIR, InvalidOption
 from noema.passes import registry
 from noema.passes.base import Pass, PassContext, PassResult
-from noema.passes.driver import PassRecord, run_pipeline
+from noema.passes.driver import PassRecord, check_raised, run_pipeline
 
 MODULE = """
 func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
@@ -109,6 +109,64 @@ def test_the_report_says_what_each_pass_did() -> None:
     assert report.seconds == sum(p.seconds for p in report.passes)
     assert "counts{step=5}" in str(report)
     assert report.to_json()[1]["ops_after"] == 3
+
+
+GATED = """
+    func.func @main(%x: tensor<3x4xf32>) -> tensor<3x4xf32> {
+      %0 = "sem.elementwise"(%x) {kind = "cast", operandSegmentSizes = array<i32: 1, 0, 0>}
+             : (tensor<3x4xf32>) -> tensor<3x4xf32> loc("/cast")
+      %1 = "sem.activation"(%0) {kind = "sigmoid", alpha = 0.0 : f32, beta = 0.0 : f32}
+             : (tensor<3x4xf32>) -> tensor<3x4xf32> loc("/sigmoid")
+      %2 = "sem.elementwise"(%0, %1) {kind = "mul", operandSegmentSizes = array<i32: 1, 1, 0>}
+             : (tensor<3x4xf32>, tensor<3x4xf32>) -> tensor<3x4xf32> loc("/mul")
+      return %2 : tensor<3x4xf32> loc("return")
+    }"""
+"""Something to simplify, and then something to recognise."""
+
+
+def test_passes_of_patterns_do_the_same_together_as_alone(tmp_path: Path) -> None:
+    with new_context(), ir.Location.unknown():
+        apart, joined, kept = (ir.Module.parse(GATED) for _ in range(3))
+        pipeline = "simplify,recognize,dce"
+        reports = [
+            run_pipeline(apart, pipeline, PassContext()),
+            run_pipeline(joined, pipeline, PassContext(), verify=False),
+            run_pipeline(kept, pipeline, PassContext(), verify=False, dump_ir=tmp_path),
+        ]
+    assert [[p.spec for p in report.passes] for report in reports] == [
+        ["simplify", "recognize", "dce"],
+        ["simplify,recognize", "dce"],
+        ["simplify", "recognize", "dce"],  # a dump for each
+    ]
+    texts = {m.operation.get_asm(enable_debug_info=True) for m in (apart, joined, kept)}
+    assert len(texts) == 1
+    assert 'kind = "swish"' in texts.pop()
+    assert reports[1].passes[0].statistics == {"drop-cast": 1, "swish": 1}
+
+
+def _products(flag: str) -> str:
+    """Two products, the second of which has `flag` for whether its left side lies on its side."""
+    return f"""
+    func.func @main(%x: tensor<3x4xf32>, %y: tensor<4x5xf32>) -> tensor<3x5xf32> {{
+      %0 = "sem.matmul"(%x, %y) {{transpose_lhs = false, transpose_rhs = false}}
+             : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32> loc("/first")
+      %1 = "sem.matmul"(%x, %y) {{transpose_lhs = {flag}, transpose_rhs = false}}
+             : (tensor<3x4xf32>, tensor<4x5xf32>) -> tensor<3x5xf32> loc("/second")
+      return %1 : tensor<3x5xf32> loc("return")
+    }}"""
+
+
+def test_an_op_that_differs_from_a_checked_one_by_an_attribute_is_checked() -> None:
+    with new_context(), ir.Location.unknown():
+        check_raised(ir.Module.parse(_products("false")), "pass raise")
+        # The parser verifies what it reads; a pass can break it afterwards.
+        module = ir.Module.parse(_products("false"))
+        second = module.body.operations[0].regions[0].blocks[0].operations[1]
+        second.attributes["transpose_lhs"] = ir.BoolAttr.get(True)
+        with pytest.raises(
+            InvalidIR, match=r"pass raise does not verify:\n  node '/second': .*extents"
+        ):
+            check_raised(module, "pass raise")
 
 
 def test_an_empty_pipeline_only_verifies() -> None:

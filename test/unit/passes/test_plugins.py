@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from noema.errors import InvalidOption, PluginFailed, from_json
 from noema.passes import recognize
 from noema.passes.base import PassContext
 from noema.passes.driver import run_pipeline
+from noema.passes.patterns.pattern import Pattern
 from noema.plugins import plugin_stamp
 
 FOLDER = Path(__file__).parent / "plugin"
@@ -102,11 +104,17 @@ def test_two_of_one_name_clash(monkeypatch: pytest.MonkeyPatch) -> None:
         _recognized(monkeypatch, "NegAsRelu", "Twin")
 
 
-def test_a_name_of_ours_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STAGES", lambda own: ((own,), (), ())), ("PATTERNS", lambda own: (own,))],
+)
+def test_a_name_of_ours_is_taken(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: Callable[[Pattern], object]
+) -> None:
     import somebodys_patterns  # pyright: ignore[reportMissingImports]
 
     own = somebodys_patterns.NegAsRelu()
-    monkeypatch.setattr(recognize, "STAGES", ((own,), (), ()))
+    monkeypatch.setattr(recognize, name, value(own))
     with pytest.raises(PluginFailed, match="'neg-as-relu', as one of noema's own"):
         _recognized(monkeypatch, "Twin")
 
