@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from torch_mlir import ir
 
 from noema.dialects import sem
@@ -14,9 +15,18 @@ from noema.dialects.attrs import semantics_of
 from noema.dialects.elements import dtype_of
 from noema.dialects.graph import definer, is_used, key_of
 from noema.dialects.optimized import build_pool
+from noema.dialects.provenance import fused_location
 from noema.passes.base import Pass, PassContext, PassResult
 from noema.passes.patterns import build
-from noema.passes.patterns.match import axes, constant, integer, integers, is_known, permutation
+from noema.passes.patterns.match import (
+    axes,
+    constant,
+    integer,
+    integers,
+    is_known,
+    permutation,
+    version,
+)
 from noema.passes.patterns.onnx_rewrite import element_of, with_shape
 
 _VERSION = 24
@@ -30,7 +40,8 @@ class ChannelsLast(Pass):
     Each convolution and pooling becomes one of channels-last operands, between Transposes; ops that
     work in any layout follow, so that the Transposes move out to where a network's convolutional
     part begins and ends. An op that has operands of both layouts takes the one whose conversion
-    moves fewer bytes. Weights aren't touched: code generation packs them as it likes.
+    moves fewer bytes. Weights aren't touched: code generation packs them as it likes; but a
+    ConvTranspose whose windows don't overlap becomes a 1 x 1 convolution with other weights.
 
     ```mlir
     %0 = "sem.conv"(%x, %w) {…} : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x8x8xf32>
@@ -82,7 +93,7 @@ class _Rewriter:
             rewrite = _REWRITES.get(key_of(op)) or (
                 _pointwise if op.name in ("sem.elementwise", "sem.activation") else None
             )
-            if rewrite is None or len(op.results) != 1:
+            if rewrite is None or (len(op.results) != 1 and rewrite is not _split):
                 continue
             with ir.InsertionPoint(op), op.location:
                 made = rewrite(self, op)
@@ -119,6 +130,15 @@ class _Rewriter:
             owner.attributes[name] = attribute
         self.made.append(owner)
         return made
+
+    def parameter(self, source: ir.Value, array: NDArray[np.generic]) -> ir.Value:
+        """A weight that is made of another one."""
+        owner = definer(source)
+        is_param = owner is not None and owner.name == "sem.param"
+        stem = ir.StringAttr(owner.attributes["parameter"]).value if owner and is_param else "conv"
+        name = self.context.parameters.unique_name(stem)
+        self.context.parameters.add(name, np.ascontiguousarray(array))
+        return sem.build_param(with_shape(array.shape, source), name)
 
     def take(self, value: ir.Value, rank: int, op: ir.Operation) -> ir.Value:
         """An operand of `op`, channels last; it broadcasts onto `rank` dimensions."""
@@ -313,8 +333,104 @@ def _concat(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
     ).results[0]
 
 
+def _split(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
+    x = at.last.get(op.operands[0])
+    if x is None:
+        return None
+    shapes = [sem.shape_of(r) for r in op.results]
+    rank = len(shapes[0])
+    attrs = {a.name: a.attr for a in ir.DictAttr(op.attributes["attrs"])}
+    attrs["axis"] = build.i64(_to_last(rank).index(integer(op, "axis", 0) % rank))
+    parts = sem.build_onnx(
+        "Split",
+        [x, *list(op.operands)[1:]],
+        [with_shape(_moved(s), r) for s, r in zip(shapes, op.results, strict=True)],
+        attrs=attrs,
+        version=version(op),
+    )
+    for name, attribute in semantics_of(op).items():
+        parts.operation.attributes[name] = attribute
+    for old, part in zip(op.results, parts.results, strict=True):
+        first = at.transpose(part, _to_first(rank), op)
+        old.replace_all_uses_with(first)
+        at.last[first] = part
+    at.counts["Split"] = at.counts.get("Split", 0) + 1
+    at.made.append(op)
+    return None
+
+
+def _conv_transpose(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
+    """One whose windows don't overlap: each pixel's products, which are then put side by side."""
+    x, weight, *rest = op.operands
+    array = constant(weight, at.context)
+    bias = constant(rest[0], at.context) if rest else None
+    shape, out = sem.shape_of(x), sem.shape_of(op.results[0])
+    if array is None or array.ndim != 4 or (rest and bias is None) or element_of(x) != "f32":
+        return None
+    channels, filters, *kernel = array.shape
+    enlarged = [(d or 0) * k for d, k in zip(shape[2:], kernel, strict=True)]
+    is_plain = (
+        (integers(op, "strides") or [1, 1]) == kernel
+        and list(out[2:]) == enlarged
+        and integer(op, "group", 1) == 1
+        and not any(integers(op, "pads") or ())
+        and (integers(op, "dilations") or [1, 1]) == [1, 1]
+    )
+    if not is_plain or 0 in enlarged:
+        return None
+    taps = kernel[0] * kernel[1]
+    by_tap = array.transpose(2, 3, 1, 0).reshape(taps * filters, channels, 1, 1)
+    operands = [at.take(x, 4, op), at.parameter(weight, by_tap)]
+    if bias is not None:
+        operands.append(build.constant_of(np.tile(bias, taps)))
+    (batch, high, wide), ones = _moved(shape)[:3], ir.DenseI64ArrayAttr.get([1, 1])
+    products = ir.Operation.create(
+        "sem.conv",
+        results=[with_shape([batch, high, wide, taps * filters], x)],
+        operands=operands,
+        attributes={
+            "channels_last": ir.UnitAttr.get(),
+            "strides": ones,
+            "dilations": ones,
+            "pads": ir.DenseI64ArrayAttr.get([0] * 4),
+            "groups": build.i64(1),
+            "operandSegmentSizes": ir.DenseI32ArrayAttr.get([1, 1, int(bool(rest))]),
+            **semantics_of(op),
+        },
+    ).results[0]
+    apart = with_shape([batch, high, wide, *kernel, filters], x)
+    taken_apart = build.reshaped(products, apart, version=_VERSION)
+    rows = build.transposed(taken_apart, [0, 1, 3, 2, 4, 5], version=_VERSION)
+    return build.reshaped(rows, with_shape(_moved(out), op.results[0]), version=_VERSION)
+
+
+def _shuffle(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
+    """(N, g · c, H, W) as (N, g, c, H, W), (N, c, g, H, W), (N, c · g, H, W): a channel shuffle."""
+    moved = definer(op.operands[0])
+    if moved is None or key_of(moved) != "onnx.Transpose" or permutation(moved) != [0, 2, 1, 3, 4]:
+        return None
+    apart = definer(moved.operands[0])
+    x = None if apart is None else at.last.get(apart.operands[0])
+    if apart is None or x is None or key_of(apart) != "onnx.Reshape":
+        return None
+    before, groups = sem.shape_of(apart.operands[0]), sem.shape_of(apart.results[0])
+    after = sem.shape_of(op.results[0])
+    if len(before) != 4 or before != after or None in before[1:] or groups[3:] != before[2:]:
+        return None
+    with fused_location([apart, moved, op]):
+        split = with_shape([before[0], *before[2:], *groups[1:3]], x)
+        made = build.reshaped(x, split, version=_VERSION)
+        made = build.transposed(made, [0, 1, 2, 4, 3], version=_VERSION)
+        made = build.reshaped(made, x.type, version=_VERSION)
+    at.made += [apart, moved]
+    return made
+
+
 def _reshape(at: _Rewriter, op: ir.Operation) -> ir.Value | None:
-    """(N, C, H, W) → (N, C, H·W), and (N, C, 1, 1) → (N, C): the same with channels last."""
+    """(N, C, H, W) → (N, C, H·W), (N, C, 1, 1) → (N, C), and the end of a channel shuffle."""
+    shuffled = _shuffle(at, op)
+    if shuffled is not None:
+        return shuffled
     x = at.last.get(op.operands[0])
     before, after = sem.shape_of(op.operands[0]), sem.shape_of(op.results[0])
     if x is None or None in after[1:] or len(before) < 3 or before[:2] != after[:2]:
@@ -347,11 +463,13 @@ _REWRITES: Mapping[str, _Rewrite] = {
     "conv": _conv,
     "onnx.AveragePool": _pool,
     "onnx.Concat": _concat,
+    "onnx.ConvTranspose": _conv_transpose,
     "onnx.Flatten": _reshape,
     "onnx.GlobalAveragePool": _global_pool,
     "onnx.GlobalMaxPool": _global_pool,
     "onnx.MaxPool": _pool,
     "onnx.ReduceMean": _global_pool,
     "onnx.Reshape": _reshape,
+    "onnx.Split": _split,
     "onnx.Transpose": _transpose,
 }

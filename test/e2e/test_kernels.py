@@ -6,6 +6,7 @@ for two processors that kernels know, in both precisions, with known extents and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -29,6 +30,7 @@ from noema.passes.driver import run_pipeline
 from noema.passes.registry import compile_pipeline
 from noema.pipeline import CompiledModel, pass_context
 from noema.runtime.cpu import X86_LEVELS, this_cpu
+from onnx_text import model
 
 AVX2, AVX512 = X86_64_V3, replace(X86_64_V4, bf16=True)
 
@@ -199,3 +201,46 @@ def test_emulated_bf16_rounds_as_the_real_one(name: str) -> None:
     assert_agrees(program, session, feeds, TOLERANCES[Precision.BF16])
     with pytest.raises(AssertionError):  # it did round: f32 is far nearer
         assert_agrees(program, session, feeds, TOLERANCES[Precision.F32])
+
+
+MOVES = """
+    [first] a = Conv<pads = [1, 1, 1, 1]> (x, w)
+    [split] left, right = Split<axis = 1, num_outputs = 2> (a)
+    [depthwise] moved = Conv<pads = [1, 1, 1, 1], group = 3> (right, d)
+    [join] joined = Concat<axis = 1> (left, moved)
+    [apart] apart = Reshape (joined, groups)
+    [turn] turned = Transpose<perm = [0, 2, 1, 3, 4]> (apart)
+    [whole] whole = Reshape (turned, all)
+    [enlarge] larger = ConvTranspose<strides = [2, 3]> (whole, t, b)
+    [skip] skip = Concat<axis = 1> (larger, z)
+    y = Conv (skip, v)
+"""
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_channels_are_split_shuffled_joined_and_enlarged(precision: Precision) -> None:
+    """As between convolutions of ShuffleNets and U-Nets; all products are kernels' then."""
+    rng = np.random.default_rng(12)
+
+    def weights(*shape: int) -> NDArray[np.float32]:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    network = model(
+        "float[2,5,7,4] x, float[2,2,14,12] z",
+        "float[2,3,14,12] y",
+        MOVES,
+        w=weights(6, 5, 3, 3),
+        d=weights(3, 1, 3, 3),
+        groups=np.array([2, 2, 3, 7, 4]),
+        all=np.array([2, 6, 7, 4]),
+        t=weights(6, 4, 2, 3),
+        b=weights(4),
+        v=weights(3, 6, 1, 1),
+    )
+    program = compile_proto(network, CompileOptions(precision=precision, emulate=True))
+    if "x86-64-v3" in levels_here() and precision is Precision.F32:
+        counts = Counter(kernel.kind for kernel in program.kernels.values())
+        assert counts["gemm"] == 2 and counts["depthwise"] == 1 and counts.total() == 4
+    session = ort.InferenceSession(network.SerializeToString())
+    feeds = {"x": weights(2, 5, 7, 4), "z": weights(2, 2, 14, 12)}
+    assert_agrees(program, session, feeds, TOLERANCES[precision])
