@@ -37,7 +37,7 @@ def _total(config: object, dims: Mapping[str, int]) -> Mapping[str, int]:
 
 
 _BATCH = _dims(batch=3)
-_IMAGE = _dims(batch=2, height=37, width=45)
+_IMAGE = _dims(batch=2, height=19, width=25)
 _TOKENS = _dims(batch=2, sequence=7)
 _CACHED = _dims(batch=2, sequence=3, past_sequence=5)
 
