@@ -57,7 +57,8 @@ def of_any_size(draw: st.DrawFn, window: Window, pixels: int = 40) -> tuple[Wind
 
     Some of those may be too small for a block, a tile or the window less its pads.
     """
-    names = draw(st.sampled_from([("batch", "height", "width"), ("height", "width"), ("width",)]))
+    every = ("batch", "height", "width")
+    names = draw(st.sampled_from([every, ("height", "width"), ("height",), ("width",)]))
     symbols = replace(window, **{name: {"batch": "n"}.get(name, name[0]) for name in names})
     sizes = [window]
     for _ in range(3):

@@ -395,9 +395,13 @@ class _Body:
         epilogue = self.kernel.problem.epilogue
         row, column = self._corner(number)
 
+        is_known = isinstance(self.out_height, int) and isinstance(self.out_width, int)
+
         def inside(first: Index, i: int, extent: Index) -> Value | bool:
-            is_always = isinstance(extent, int) and (extent % outputs == 0 or i == 0)
-            return True if is_always else p.less(p.add(first, i), extent)
+            # A symbol along either axis leaves tiles below the image.
+            if is_known and isinstance(extent, int) and (extent % outputs == 0 or i == 0):
+                return True
+            return p.less(p.add(first, i), extent)
 
         for v in range(vectors):
             columns: list[list[Value]] = []

@@ -118,6 +118,18 @@ def test_one_program_for_images_of_all_sizes(problem: ConvProblem, data: st.Data
     check(data.draw(st.sampled_from(candidates(problem, isa))), *sizes)
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, "w"), ("h", 8), ("h", "w")])
+def test_an_image_with_fewer_tiles_than_a_workgroup_takes(
+    height: int | str, width: int | str
+) -> None:
+    """The others lie below the image, whichever of its extents is known: nothing is stored."""
+    assert ISA is not None
+    window = Window(1, 8, 8, 16, (3, 3), pads=(1, 1, 1, 1))
+    problem = ConvProblem(dataclasses.replace(window, height=height, width=width), 16)
+    for listed in candidates(problem, ISA):
+        check(dataclasses.replace(listed, tile=dataclasses.replace(listed.tile, tiles=40)), window)
+
+
 @pytest.mark.parametrize("outputs", sorted(PAIRS))
 def test_errors_stay_small_over_many_channels(outputs: int) -> None:
     assert ISA is not None
